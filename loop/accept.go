@@ -1,0 +1,121 @@
+package loop
+
+import (
+	"syscall"
+	"time"
+
+	"pen/internal/account"
+	"pen/internal/sys"
+)
+
+// acceptPause is how long accepting rests after the kernel ran out of something. A connection that closes here ends the rest at once.
+const acceptPause = 100 * time.Millisecond
+
+// listener is a loop's share of the address clients connect to.
+type listener struct {
+	fd     *sys.FD
+	more   bool // connections may be waiting: the last accept did not say there are none
+	paused bool // out of descriptors or memory: rest until the timer, or until a connection closes
+}
+
+// accept takes waiting connections, a batch at most, each on to connect.
+func (l *Loop) accept() {
+	ln := &l.listener
+	if ln.paused || ln.fd.Int() < 0 {
+		return
+	}
+	ln.more = true
+	for range l.cfg.AcceptBatch {
+		if !l.gate.enter(l) {
+			l.ledger.Add(account.LimitReached, 1)
+			if l.complaints.allow(l.now()) {
+				l.log.Warn("connection limit reached, clients wait", "limit", l.gate.max.Load(), "remedy", "raise -x")
+			}
+			return
+		}
+		fd, peer, e := sys.Accept(ln.fd.Int())
+		if e == 0 {
+			l.connect(l.open(fd, peer))
+			if ln.paused {
+				return
+			}
+			continue
+		}
+		l.gate.leave()
+		switch judgeAccept(e) {
+		case acceptDone:
+			ln.more = false
+			return
+		case acceptRetry:
+			l.ledger.Add(account.AcceptErrors, 1)
+		case acceptRest:
+			l.ledger.Add(account.AcceptErrors, 1)
+			l.rest(e)
+			return
+		}
+	}
+	l.poll.soon()
+}
+
+// acceptVerdict is what an accept error means for the loop. None of them ends it.
+type acceptVerdict uint8
+
+const (
+	acceptDone  acceptVerdict = iota // nobody is waiting
+	acceptRetry                      // this one is gone, the next may be fine
+	acceptRest                       // out of something: pause
+)
+
+// judgeAccept knows accept(2)'s errors. Linux passes on errors already pending on the new socket; they concern that connection only. An errno nobody expected pauses: it can neither spin nor kill.
+func judgeAccept(e syscall.Errno) acceptVerdict {
+	switch e {
+	case syscall.EAGAIN:
+		return acceptDone
+	case syscall.EINTR, syscall.ECONNABORTED, syscall.EPROTO, syscall.ENETDOWN, syscall.ENOPROTOOPT, syscall.EHOSTDOWN, syscall.ENONET,
+		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ETIMEDOUT:
+		return acceptRetry
+	}
+	return acceptRest
+}
+
+// rest pauses accepting; the tick or the next close resumes it.
+func (l *Loop) rest(e syscall.Errno) {
+	l.listener.paused = true
+	l.ledger.Add(account.AcceptPauses, 1)
+	if l.complaints.allow(l.now()) {
+		l.log.Warn("accepting pauses", "error", e, "connections", l.live, "remedy", "raise the descriptor limit (ulimit -n) or lower -x")
+	}
+	l.startTicking()
+}
+
+// unpause resumes accepting after a rest. The spare descriptor comes first: without it the next connection could be accepted but not served.
+func (l *Loop) unpause() {
+	if !l.listener.paused || !l.restoreSpare() {
+		return
+	}
+	l.listener.paused = false
+	l.poll.soon()
+}
+
+// restoreSpare reopens the descriptor kept for lendSpare.
+func (l *Loop) restoreSpare() bool {
+	if l.spare.Int() >= 0 {
+		return true
+	}
+	fd, err := sys.NewEventFD()
+	if err != nil {
+		return false
+	}
+	l.spare = fd
+	return true
+}
+
+// lendSpare gives the spare descriptor's number back to the kernel, so that a client accepted with the last descriptor can still be given its server. Accepting rests until it is restored.
+func (l *Loop) lendSpare(e syscall.Errno) bool {
+	if l.spare.Int() < 0 {
+		return false
+	}
+	l.spare.Close()
+	l.rest(e)
+	return true
+}

@@ -1,0 +1,157 @@
+package loop
+
+import (
+	"syscall"
+	"time"
+
+	"pen/internal/account"
+	"pen/internal/sys"
+)
+
+// lingerTime bounds how long a connection whose one side is gone waits for the other to take its last bytes.
+const lingerTime = 2 * time.Second
+
+// ending is how a lingering connection ends.
+type ending uint8
+
+const (
+	byReset ending = iota // with RST, once the peer has acknowledged what was sent before it
+	byFin                 // FIN is sent; what the peer still sends is dropped until it ends too
+)
+
+// abort ends a connection one end of which is gone by RST or an error. The other end is told by RST as well, but not before it has taken the bytes that came before: RST overtakes and destroys them.
+func (l *Loop) abort(c *conn, gone *end) {
+	c.cause = account.ClientReset
+	if gone == &c.server {
+		c.cause = account.ServerReset
+	}
+	l.startLinger(c, gone, byReset)
+}
+
+func (l *Loop) startLinger(c *conn, gone *end, how ending) {
+	l.tell(c)
+	l.drop(gone)
+	_, toSurvivor := c.survivor()
+	l.empty(c.other(toSurvivor))
+	c.ending = how
+	l.enterState(c, lingering)
+	l.linger(c)
+}
+
+// survivor returns the end a lingering connection still has and the direction that leads to it.
+func (c *conn) survivor() (*end, *half) {
+	if c.client.fd >= 0 {
+		return &c.client, &c.down
+	}
+	return &c.server, &c.up
+}
+
+// brokenUnseen looks into an error event that no read will come across, because reading from that end is over. The kernel is asked before it is believed.
+func (l *Loop) brokenUnseen(c *conn, e *end) bool {
+	from := &c.up
+	if e == &c.server {
+		from = &c.down
+	}
+	if !from.eof || sys.PendingError(int(e.fd)) == 0 {
+		return false
+	}
+	l.abort(c, e)
+	return true
+}
+
+// linger moves a lingering connection on: out with what is pending, away with what comes in, and the close when the peer has everything or its time is up.
+func (l *Loop) linger(c *conn) {
+	s, h := c.survivor()
+	if h.pending() && s.writable {
+		l.flush(c, h, s)
+	}
+	late := l.wheel.now-c.since >= ticks(lingerTime)
+	switch {
+	case late:
+		l.close(c, c.cause)
+	case h.pending():
+		if l.watch(s, true) != nil {
+			l.close(c, account.Local)
+			return
+		}
+		l.setTimer(c, lingerTime)
+	case c.ending == byReset && unsent(s) == 0, c.ending == byFin && l.discard(s):
+		l.close(c, c.cause)
+	default:
+		if c.ending == byFin && l.watch(s, false) != nil {
+			l.close(c, account.Local)
+			return
+		}
+		l.setTimer(c, tick) // nothing tells when the peer has acknowledged: look again
+	}
+}
+
+// unsent returns how many bytes a socket's peer has not acknowledged; 0 also if the kernel will not say.
+func unsent(e *end) int {
+	n, _ := sys.Unsent(int(e.fd))
+	return n
+}
+
+// discard reads and drops, a turn's budget at most, and reports whether the end of the stream was met.
+func (l *Loop) discard(e *end) (ended bool) {
+	for budget := turnBytes; e.readable && budget > 0; {
+		n, errno := sys.Recv(int(e.fd), l.buf)
+		switch {
+		case errno == syscall.EAGAIN:
+			e.readable = false
+		case errno != 0 || n == 0:
+			return true
+		}
+		budget -= n
+	}
+	return false
+}
+
+// close is the only way out: it gives back everything a connection owns, in the reverse order of how it was got, and counts it out.
+func (l *Loop) close(c *conn, why account.Cause) {
+	if c.state == lingering && c.ending == byReset {
+		s, _ := c.survivor()
+		sys.ResetOnClose(int(s.fd))
+	}
+	l.tell(c)
+	l.empty(&c.up)
+	l.empty(&c.down)
+	l.cancelTimer(c)
+	l.drop(&c.server)
+	if c.chosen != nil {
+		if c.state == connecting {
+			l.balancer.Abandoned(c.chosen)
+		} else {
+			l.balancer.Closed(c.balanceClient(), c.chosen, c.up.bytes, c.down.bytes)
+		}
+		c.chosen = nil
+	}
+	l.drop(&c.client)
+	c.state = dead
+	l.live--
+	l.ledger.Ended(why)
+	l.gate.leave()
+	l.unpause()
+	if l.state == draining {
+		l.poll.soon()
+	}
+	if !c.queued {
+		l.recycle(c)
+	}
+}
+
+// drop closes one end's socket. Closing takes it out of the poller too; events of it already fetched find nobody.
+func (l *Loop) drop(e *end) {
+	if e.fd < 0 {
+		return
+	}
+	l.ends[e.fd] = nil
+	sys.Close(int(e.fd))
+	e.fd = -1
+}
+
+// recycle puts a dead connection on the free list.
+func (l *Loop) recycle(c *conn) {
+	c.next = l.free
+	l.free = c
+}

@@ -1,0 +1,159 @@
+package loop
+
+import (
+	"net/netip"
+
+	"pen/internal/account"
+	"pen/internal/balance"
+	"pen/internal/sys"
+	"pen/splice"
+)
+
+// state is where a connection is in its life.
+//
+//	accept ──► connecting ──► forwarding ──► lingering ──► dead
+//	             │   ▲  │          │                         ▲
+//	             └───┘  │          └─────────────────────────┤
+//	         next server└────────────────────────────────────┘
+//
+// connecting: a server was chosen and its answer is awaited; the client is not read. A refused or late server makes room for the next one.
+// forwarding: bytes go both ways, each direction ends on its own.
+// lingering: one side is gone; the other is given the time to take what was sent to it before it is closed.
+// dead: nothing is owned any more; the struct waits to be used again.
+type state uint8
+
+const (
+	connecting state = iota
+	forwarding
+	lingering
+	dead
+)
+
+// What the kernel reports, seen with strace on both families (EPOLLET, Linux 6.x):
+//
+//	peer sent data             IN          read gives bytes
+//	peer shut down writing     IN RDHUP    read gives what is left, then 0; no further edge will come
+//	both directions shut       + HUP       the same; HUP alone says nothing about errors
+//	peer reset                 + ERR HUP   read gives what is left, then ECONNRESET once, then 0
+//	connect stands             OUT
+//	connect refused            OUT ERR HUP
+//
+// Hence: after RDHUP, HUP or ERR reading goes on until it answers 0 or an error, a short read notwithstanding.
+
+// end is one socket of a connection.
+type end struct {
+	conn     *conn
+	fd       int32 // -1: none
+	watched  bool  // registered with the poller
+	watchOut bool  // registered for writability as well
+	readable bool  // reading may bring something: set by events, cleared by EAGAIN or a short read
+	writable bool  // writing may take something: set by events, cleared by EAGAIN or a short write
+	hangup   bool  // RDHUP, HUP or ERR was seen: a short read no longer means there is nothing left
+	reset    bool  // the peer's RST has shown itself to a write; the reads after it would take it for an end of file
+}
+
+func (e *end) note(events uint32) {
+	const over = sys.RdHup | sys.Hup | sys.Err
+	if events&(sys.In|over) != 0 {
+		e.readable = true
+	}
+	if events&(sys.Out|sys.Hup|sys.Err) != 0 {
+		e.writable = true
+	}
+	if events&over != 0 {
+		e.hangup = true
+	}
+}
+
+// half is one direction of a connection: what was read from one end and not yet written to the other.
+//
+// Invariants: never both a tail and a pipe with data · shut ⇒ eof and nothing pending · broken ⇒ nothing pending · shut and broken exclude each other.
+type half struct {
+	tail   []byte       // read and not yet all written, nil if none; a buffer of the loop's stock
+	sent   int          // bytes of tail that are written
+	pipe   *splice.Pipe // nil when not splicing, and whenever idle
+	bytes  uint64       // written so far
+	told   uint64       // of those, reported to the balancer
+	flow   splice.Flow
+	eof    bool // the source has ended
+	shut   bool // and so has the destination's view of it
+	broken bool // the destination takes no more; what still comes is read and dropped
+}
+
+func (h *half) pending() bool { return h.tail != nil || h.pipe != nil && h.pipe.Data > 0 }
+func (h *half) over() bool    { return h.shut || h.broken }
+
+// conn is one connection: a client, the server it was given, and a direction each way. Owned by its loop.
+type conn struct {
+	client, server end
+	up, down       half // client to server, server to client
+
+	peer    netip.AddrPort  // the client; zero on a Unix socket
+	chosen  *balance.Server // nil: none yet, or given back
+	why     balance.Why
+	attempt balance.Attempt
+
+	timer  timer
+	active uint32 // tick of the last byte moved
+	since  uint32 // tick at which the present state was entered
+
+	state  state
+	cause  account.Cause
+	ending ending // how a lingering connection is to end
+	queued bool   // on the loop's ready list: not to be reused before it has come off
+	next   *conn  // of the free list
+}
+
+// other returns the direction opposite to h.
+func (c *conn) other(h *half) *half {
+	if h == &c.up {
+		return &c.down
+	}
+	return &c.up
+}
+
+func (c *conn) balanceClient() balance.Client { return balance.Client{Addr: c.peer} }
+
+// open takes an accepted socket into a connection.
+func (l *Loop) open(fd int, peer netip.AddrPort) *conn {
+	c := l.free
+	if c == nil {
+		c = new(conn)
+	} else {
+		l.free = c.next
+	}
+	*c = conn{peer: peer}
+	c.client = end{conn: c, fd: int32(fd), readable: true, writable: true}
+	c.server = end{conn: c, fd: -1}
+	c.up.flow.Start(l.cfg.Splice)
+	c.down.flow.Start(l.cfg.Splice)
+	l.enter(&c.client)
+	l.live++
+	l.ledger.Opened()
+	return c
+}
+
+// enter makes events of an end's descriptor find it.
+func (l *Loop) enter(e *end) {
+	for int(e.fd) >= len(l.ends) {
+		l.ends = append(l.ends, nil)
+	}
+	l.ends[e.fd] = e
+}
+
+// watch asks the poller for events of an end, those of writability too if out is set. What already holds is reported at once.
+func (l *Loop) watch(e *end, out bool) error {
+	events := uint32(wantRead)
+	if out {
+		events = wantBoth
+	}
+	switch {
+	case !e.watched:
+		e.watched, e.watchOut = true, out
+		return l.poll.add(int(e.fd), events)
+	case out && !e.watchOut:
+		e.watchOut = true
+		return l.poll.mod(int(e.fd), events)
+	}
+	return nil
+}

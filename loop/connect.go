@@ -1,0 +1,137 @@
+package loop
+
+import (
+	"syscall"
+
+	"pen/internal/account"
+	"pen/internal/balance"
+	"pen/internal/sys"
+)
+
+// connect gives a connection a server: it chooses, dials, and on to the next until one is under way or none is left.
+func (l *Loop) connect(c *conn) {
+	l.enterState(c, connecting)
+	for {
+		now := l.now()
+		choice, ok := l.balancer.Choose(c.balanceClient(), now, &c.attempt)
+		if !ok {
+			l.close(c, account.NoServer)
+			return
+		}
+		c.chosen, c.why = choice.Server, choice.Why
+		switch e := l.dial(c); {
+		case e == 0:
+			l.established(c)
+			return
+		case e == syscall.EINPROGRESS:
+			l.setTimer(c, l.cfg.ConnectTimeout)
+			return
+		default:
+			l.undial(c, e)
+		}
+	}
+}
+
+// dial starts a connection to the chosen server. EINPROGRESS: its event will come.
+func (l *Loop) dial(c *conn) syscall.Errno {
+	to := &c.chosen.Addr
+	fd, e := sys.Socket(family(to))
+	if (e == syscall.EMFILE || e == syscall.ENFILE) && l.lendSpare(e) {
+		fd, e = sys.Socket(family(to))
+	}
+	if e != 0 {
+		return e
+	}
+	c.server = end{conn: c, fd: int32(fd)}
+	l.enter(&c.server)
+	if to.Path == "" {
+		if e := l.cfg.Tuning.Apply(fd); e != 0 {
+			return e
+		}
+	}
+	e = ask(fd, to)
+	if e == syscall.EINPROGRESS && l.watch(&c.server, true) != nil {
+		return syscall.ENOMEM
+	}
+	return e
+}
+
+// ask starts a connection, and asks after it when called again.
+func ask(fd int, to *balance.Address) syscall.Errno {
+	if to.Path != "" {
+		return sys.ConnectPath(fd, to.Path)
+	}
+	return sys.ConnectIP(fd, to.IP)
+}
+
+func family(to *balance.Address) int {
+	switch {
+	case to.Path != "":
+		return sys.Local
+	case to.IP.Addr().Is4():
+		return sys.Inet
+	}
+	return sys.Inet6
+}
+
+// connected is told that a connecting server stirred, and finds out how it went.
+func (l *Loop) connected(c *conn) {
+	switch e := ask(int(c.server.fd), &c.chosen.Addr); e {
+	case 0, syscall.EISCONN:
+		l.established(c)
+	case syscall.EALREADY, syscall.EINPROGRESS: // a stale or early event
+		l.ledger.Add(account.Stale, 1)
+	default:
+		l.undial(c, e)
+		l.connect(c)
+	}
+}
+
+// tooLate ends a connect that took longer than the connect timeout.
+func (l *Loop) tooLate(c *conn) {
+	l.undial(c, syscall.ETIMEDOUT)
+	l.connect(c)
+}
+
+// undial takes back a dial that failed: the socket, and the choice, with a verdict on whose fault it was.
+func (l *Loop) undial(c *conn, e syscall.Errno) {
+	l.drop(&c.server)
+	server := c.chosen
+	c.chosen = nil
+	switch {
+	case ours(e):
+		l.ledger.Add(account.LocalErrors, 1)
+		l.balancer.Abandoned(server)
+		if l.complaints.allow(l.now()) {
+			l.log.Warn("connect", "server", server.Name, "error", e, "blame", "local")
+		}
+		return
+	case e == syscall.ETIMEDOUT:
+		l.ledger.Add(account.TimedOut, 1)
+	default:
+		l.ledger.Add(account.Refused, 1)
+	}
+	l.balancer.Failed(server, l.now())
+	if l.complaints.allow(l.now()) {
+		l.log.Warn("connect", "server", server.Name, "address", server.Addr, "client", c.peer, "error", e, "out_for", l.balancer.Plan().BlacklistTime)
+	}
+}
+
+// ours tells the connect errors that are no server's fault: descriptors, memory, ports, our own rules. EAGAIN is a Unix socket's full backlog: a busy server, not a dead one.
+func ours(e syscall.Errno) bool {
+	switch e {
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.EPERM, syscall.EAGAIN,
+		syscall.EAFNOSUPPORT, syscall.EINVAL:
+		return true
+	}
+	return false
+}
+
+// established starts forwarding: the server stands, and whatever the client has sent already goes out at once.
+func (l *Loop) established(c *conn) {
+	c.server.readable, c.server.writable = true, true
+	l.balancer.Connected(c.balanceClient(), l.now(), c.chosen, &c.attempt)
+	l.enterState(c, forwarding)
+	l.setTimer(c, l.cfg.IdleTimeout)
+	l.carry(c)
+}

@@ -1,0 +1,262 @@
+package loop
+
+import (
+	"syscall"
+
+	"pen/internal/account"
+	"pen/internal/sys"
+)
+
+const (
+	// turnBytes is what one direction of one connection may move before others have their turn, bytes. Four pipes' worth: enough to amortise the wake-up, about a millisecond of copying.
+	turnBytes = 1 << 20
+
+	// tellBytes is how far the servers' byte counts may lag behind a running connection; less would touch a shared cache line at every event.
+	tellBytes = 64 << 10
+)
+
+// carry moves what can be moved, both ways, and sees to it that the loop hears of the rest.
+func (l *Loop) carry(c *conn) {
+	before := c.up.bytes + c.down.bytes
+	l.forward(c, &c.up, &c.client, &c.server)
+	if c.state == forwarding {
+		l.forward(c, &c.down, &c.server, &c.client)
+	}
+	if c.state != forwarding {
+		return
+	}
+	if c.up.over() && c.down.over() {
+		l.settle(c)
+		return
+	}
+	if l.watch(&c.client, false) != nil || l.watch(&c.server, false) != nil {
+		l.close(c, account.Local)
+		return
+	}
+	carried := c.up.bytes + c.down.bytes
+	if carried != before {
+		c.active = l.wheel.now
+	}
+	if carried-c.up.told-c.down.told >= tellBytes {
+		l.tell(c)
+	}
+}
+
+// forward moves one direction on: first out what is in hand, then in what can be read, until the source is empty, the destination full, the direction ended or the budget spent.
+// It may end the connection's forwarding (a reset, or no memory to wait with).
+func (l *Loop) forward(c *conn, h *half, src, dst *end) {
+	for budget := turnBytes; ; {
+		if h.pending() {
+			if dst.writable {
+				l.flush(c, h, dst)
+			}
+			if h.pending() {
+				if l.watch(dst, true) != nil {
+					l.close(c, account.Local)
+				}
+				return
+			}
+		}
+		switch {
+		case h.eof:
+			l.finish(c, h, dst)
+			return
+		case !src.readable:
+			l.restPipe(h)
+			return
+		case budget <= 0:
+			l.later(c)
+			return
+		}
+		n, e := l.read(c, h, src, dst, budget)
+		budget -= n
+		if e != 0 && e != syscall.EAGAIN {
+			l.abort(c, src)
+			return
+		}
+	}
+}
+
+// read takes bytes from the source by whichever way suits the direction, and sends them on if that needs no waiting.
+func (l *Loop) read(c *conn, h *half, src, dst *end, budget int) (n int, e syscall.Errno) {
+	if h.broken || !h.flow.Splicing() {
+		return l.readCopy(c, h, src, dst)
+	}
+	if h.pipe == nil {
+		if h.pipe = l.pipes.Get(); h.pipe == nil {
+			h.flow.NoPipe()
+			return l.readCopy(c, h, src, dst)
+		}
+	}
+	n, e = h.pipe.Drain(int(src.fd), budget)
+	switch {
+	case e == syscall.EAGAIN: // the pipe was empty, so it is the socket that has nothing
+		src.readable = false
+	case e == syscall.EINVAL: // not a byte has moved: this socket cannot be spliced
+		h.flow.Refused()
+		l.restPipe(h)
+		return 0, 0
+	case e == 0 && n == 0:
+		e = l.sourceEnded(c, h, src)
+	case e == 0:
+		h.flow.Spliced(n)
+	}
+	return n, e
+}
+
+func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno) {
+	n, e = sys.Recv(int(src.fd), l.buf)
+	switch {
+	case e == syscall.EAGAIN:
+		src.readable = false
+		return 0, e
+	case e != 0:
+		return 0, e
+	case n == 0:
+		return 0, l.sourceEnded(c, h, src)
+	}
+	if n < len(l.buf) && !src.hangup {
+		src.readable = false
+	}
+	if h.broken {
+		return n, 0
+	}
+	h.flow.Copied(n, len(l.buf))
+	l.send(c, h, dst, l.buf[:n])
+	return n, 0
+}
+
+// sourceEnded notes an end of file. After a reset that a write has already been told of, the kernel calls it an end of file too: ECONNRESET then.
+func (l *Loop) sourceEnded(c *conn, h *half, src *end) syscall.Errno {
+	src.readable = false
+	if src.reset {
+		return syscall.ECONNRESET
+	}
+	h.eof = true
+	if !c.up.eof || !c.down.eof { // the first of the two names the cause
+		c.cause = account.ClientFin
+		if src == &c.server {
+			c.cause = account.ServerFin
+		}
+	}
+	return 0
+}
+
+// send writes what was just read, and keeps what the destination does not take.
+func (l *Loop) send(c *conn, h *half, dst *end, p []byte) {
+	sent := 0
+	if dst.writable {
+		n, e := sys.Send(int(dst.fd), p)
+		if e != 0 && e != syscall.EAGAIN {
+			l.giveUp(c, h, dst, e)
+			return
+		}
+		sent = n
+		h.bytes += uint64(n)
+	}
+	if sent < len(p) {
+		dst.writable = false
+		h.tail, h.sent = append(l.getTail(), p[sent:]...), 0
+	}
+}
+
+// flush writes what is in hand: the tail, or the pipe.
+func (l *Loop) flush(c *conn, h *half, dst *end) {
+	var n int
+	var e syscall.Errno
+	if h.tail != nil {
+		n, e = sys.Send(int(dst.fd), h.tail[h.sent:])
+		if h.sent += n; h.sent == len(h.tail) {
+			l.putTail(h)
+		}
+	} else {
+		n, e = h.pipe.Pump(int(dst.fd))
+		l.ledger.Add(account.BytesSpliced, uint64(n))
+	}
+	h.bytes += uint64(n)
+	if e != 0 && e != syscall.EAGAIN {
+		l.giveUp(c, h, dst, e)
+		return
+	}
+	dst.writable = !h.pending()
+}
+
+// giveUp ends a direction whose destination takes no more. What it held is lost, and what still comes is read and dropped, so that the source is not left blocked.
+// The destination is read to its end all the same: a server that answers and closes without reading its client to the end has still answered.
+func (l *Loop) giveUp(c *conn, h *half, dst *end, e syscall.Errno) {
+	h.broken = true
+	l.empty(h)
+	dst.reset = dst.reset || e == syscall.ECONNRESET
+	dst.readable = true
+	l.later(c)
+}
+
+// finish hands an end of file on once the direction's bytes are out. If that ends the connection the close that follows says it, and the shutdown is saved.
+func (l *Loop) finish(c *conn, h *half, dst *end) {
+	l.restPipe(h)
+	if h.over() {
+		return
+	}
+	h.shut = true
+	if other := c.other(h); !other.shut {
+		sys.ShutWrite(int(dst.fd))
+	}
+}
+
+// settle ends a connection both of whose directions are over. A side that is still sending into a broken direction is lingered with: closing a socket with unread bytes would send RST, and that would
+// destroy what the peer has not yet taken.
+func (l *Loop) settle(c *conn) {
+	switch {
+	case c.up.broken && !c.up.eof && !c.down.broken:
+		l.startLinger(c, &c.server, byFin)
+	case c.down.broken && !c.down.eof && !c.up.broken:
+		l.startLinger(c, &c.client, byFin)
+	default:
+		l.close(c, c.cause)
+	}
+}
+
+// restPipe gives back the pipe of a direction that has nothing to move just now.
+func (l *Loop) restPipe(h *half) {
+	if h.pipe != nil {
+		l.pipes.Put(h.pipe)
+		h.pipe = nil
+	}
+}
+
+// empty drops what a direction holds.
+func (l *Loop) empty(h *half) {
+	l.restPipe(h)
+	l.putTail(h)
+}
+
+// tell reports a connection's bytes since the last time.
+func (l *Loop) tell(c *conn) {
+	up, down := c.up.bytes-c.up.told, c.down.bytes-c.down.told
+	if c.chosen == nil || up+down == 0 {
+		return
+	}
+	c.up.told, c.down.told = c.up.bytes, c.down.bytes
+	l.ledger.Add(account.BytesUp, up)
+	l.ledger.Add(account.BytesDown, down)
+	l.balancer.Moved(c.chosen, up, down)
+}
+
+// maxTails bounds the loop's stock of tail buffers; more than that are left to the garbage collector.
+const maxTails = 64
+
+func (l *Loop) getTail() []byte {
+	if n := len(l.tails); n > 0 {
+		t := l.tails[n-1]
+		l.tails = l.tails[:n-1]
+		return t
+	}
+	return make([]byte, 0, copyBuffer)
+}
+
+func (l *Loop) putTail(h *half) {
+	if h.tail != nil && len(l.tails) < maxTails {
+		l.tails = append(l.tails, h.tail[:0])
+	}
+	h.tail = nil
+}

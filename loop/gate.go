@@ -1,0 +1,62 @@
+package loop
+
+import "sync/atomic"
+
+// gate counts connections over all loops against one limit. Safe for concurrent use.
+type gate struct {
+	// constant once the loops run
+	loops []*Loop
+
+	// atomic: any loop
+	max     atomic.Int64
+	live    atomic.Int64
+	waiting atomic.Int32 // loops that met the gate closed
+}
+
+// starved is a loop's mark that it met the gate closed.
+type starved struct {
+	waiting atomic.Bool // set by the loop, cleared by whoever makes room
+}
+
+// enter counts a connection in, before it is accepted. At the limit it answers false and the loop is woken once there is room.
+func (g *gate) enter(l *Loop) bool {
+	for {
+		n := g.live.Load()
+		if n < g.max.Load() {
+			if g.live.CompareAndSwap(n, n+1) {
+				return true
+			}
+			continue
+		}
+		if l.starved.waiting.CompareAndSwap(false, true) {
+			g.waiting.Add(1)
+		}
+		// Room made between the look and the mark would go unannounced: look again.
+		if g.live.Load() >= g.max.Load() {
+			return false
+		}
+		g.admit(l)
+	}
+}
+
+// leave counts a connection out and wakes the loops that wait for room.
+func (g *gate) leave() {
+	g.live.Add(-1)
+	if g.waiting.Load() == 0 {
+		return
+	}
+	for _, l := range g.loops {
+		if g.admit(l) {
+			l.poll.wake()
+		}
+	}
+}
+
+// admit takes a loop's mark away, and reports whether it was there.
+func (g *gate) admit(l *Loop) bool {
+	if !l.starved.waiting.CompareAndSwap(true, false) {
+		return false
+	}
+	g.waiting.Add(-1)
+	return true
+}

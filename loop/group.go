@@ -1,0 +1,186 @@
+package loop
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"pen/internal/account"
+	"pen/internal/balance"
+	"pen/internal/sys"
+	"pen/splice"
+)
+
+// Config is how a group of loops works. Plain data, copied by Open.
+type Config struct {
+	Endpoint    Endpoint
+	Backlog     int
+	AcceptBatch int // connections accepted per turn, at least 1
+	MaxConns    int // connections at once, over all loops
+
+	Loops  int
+	CPUs   []int // to pin the loops to, in turn; nil: not pinned
+	Steer  Steer
+	Poller string // one of Pollers
+
+	Tuning         sys.Tuning // of both legs
+	ConnectTimeout time.Duration
+	IdleTimeout    time.Duration // 0: never
+
+	Splice   splice.Mode
+	PipeSize int // bytes wanted
+	Pipes    int // open at once, over all loops
+
+	Log   *slog.Logger
+	epoch time.Time
+}
+
+// steerCPUs lists the CPU each loop is at home on: its own if pinned, else the allowed ones in order.
+func (cfg *Config) steerCPUs() []int {
+	cpus := cfg.CPUs
+	if cpus == nil {
+		cpus, _ = sys.CPUs()
+	}
+	homes := make([]int, 0, cfg.Loops)
+	for i := range cfg.Loops {
+		if i < len(cpus) {
+			homes = append(homes, cpus[i])
+		}
+	}
+	return homes
+}
+
+// Group is all the loops of a balancer. Its methods are safe for concurrent use.
+type Group struct {
+	// constant after Open
+	loops []*Loop
+	gate  *gate
+	addr  netip.AddrPort
+	path  string
+
+	running sync.WaitGroup
+
+	mu sync.Mutex
+	// guarded by mu
+	over bool // the loops have ended and been put away: there is nobody to post to
+}
+
+// Open opens the listeners and makes the loops, but accepts nothing yet. All or nothing.
+func Open(cfg Config, b *balance.Balancer) (g *Group, err error) {
+	cfg.epoch = time.Now()
+	fds, err := listen(&cfg)
+	if err != nil {
+		return nil, err
+	}
+	g = &Group{gate: new(gate), path: cfg.Endpoint.Path}
+	g.gate.max.Store(int64(cfg.MaxConns))
+	g.addr, _ = sys.LocalAddr(fds[0].Int())
+	for i, fd := range fds {
+		l, err := openLoop(&cfg, i, fd, b, g.gate)
+		if err != nil {
+			for _, rest := range fds[i+1:] {
+				rest.Close()
+			}
+			g.release()
+			return nil, fmt.Errorf("open loop %d: %w", i, err)
+		}
+		g.loops = append(g.loops, l)
+	}
+	g.gate.loops = g.loops
+	return g, nil
+}
+
+// Addr is where clients connect to, with the port the kernel chose if none was named; the zero AddrPort for a Unix socket.
+func (g *Group) Addr() netip.AddrPort { return g.addr }
+
+// Start sets the loops running, each on a goroutine of its own.
+func (g *Group) Start() {
+	roomToRun(len(g.loops))
+	for _, l := range g.loops {
+		g.running.Go(l.Run)
+	}
+}
+
+// Drain has every loop take the connections already waiting, stop listening, and end with its last connection.
+func (g *Group) Drain() { g.post((*Loop).drain) }
+
+// Stop closes every connection at once and ends the loops.
+func (g *Group) Stop() { g.post((*Loop).stop) }
+
+// Wait returns when every loop has ended, with everything they owned put away.
+func (g *Group) Wait() {
+	g.running.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.over {
+		g.over = true
+		g.release()
+	}
+}
+
+func (g *Group) post(do func(*Loop)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.over {
+		return
+	}
+	for _, l := range g.loops {
+		l.post(do)
+	}
+}
+
+func (g *Group) release() {
+	for _, l := range g.loops {
+		l.release()
+	}
+	if g.path != "" {
+		os.Remove(g.path)
+	}
+}
+
+// Now is the time on the loops' clock, unix nanoseconds: it began as the wall clock's and never jumps.
+func (g *Group) Now() int64 { return g.loops[0].now() }
+
+// Live is the number of connections open.
+func (g *Group) Live() int { return int(g.gate.live.Load()) }
+
+// Settle has every running connection's bytes reported to the balancer, and returns when that is done.
+func (g *Group) Settle() {
+	for _, l := range g.loops {
+		told := make(chan struct{})
+		g.mu.Lock()
+		if !g.over {
+			l.post(func(l *Loop) { l.tellAll(); close(told) })
+		}
+		g.mu.Unlock()
+		select {
+		case <-told:
+		case <-l.ended:
+		}
+	}
+}
+
+// Totals sums the loops' ledgers.
+func (g *Group) Totals() account.Totals {
+	ledgers := make([]*account.Loop, len(g.loops))
+	for i, l := range g.loops {
+		ledgers[i] = l.ledger
+	}
+	return account.Sum(ledgers)
+}
+
+// Pipes returns how many pipes are open, how many of them idle, how often none was to be had, and the smallest size the kernel granted, bytes.
+func (g *Group) Pipes() (open, idle int, refused uint64, size int) {
+	for _, l := range g.loops {
+		open += l.pipes.Open()
+		idle += l.pipes.Idle()
+		refused += l.pipes.Refused()
+		if s := l.pipes.Size(); s > 0 && (size == 0 || s < size) {
+			size = s
+		}
+	}
+	return open, idle, refused, size
+}

@@ -1,0 +1,87 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"pen/internal/sys"
+)
+
+// Steer says which loop a new connection goes to.
+type Steer uint8
+
+// The ways to steer.
+const (
+	SteerOff    Steer = iota // the kernel's own hash of addresses and ports
+	SteerCPU                 // the loop on the CPU that took the packet
+	SteerClient              // a loop chosen by the client's address: one client always meets the same loop
+)
+
+// ParseSteer reads off, cpu or client.
+func ParseSteer(s string) (Steer, error) {
+	switch s {
+	case "off":
+		return SteerOff, nil
+	case "cpu":
+		return SteerCPU, nil
+	case "client":
+		return SteerClient, nil
+	}
+	return SteerOff, fmt.Errorf("steer %q: expected off, cpu or client", s)
+}
+
+// Endpoint is where clients come in: an IP address and port, or the path of a Unix socket.
+type Endpoint struct {
+	IP        netip.AddrPort
+	DualStack bool   // an IPv6 listener that takes IPv4 clients as well
+	Path      string // not empty: a Unix socket
+}
+
+func (e Endpoint) String() string {
+	if e.Path != "" {
+		return e.Path
+	}
+	return e.IP.String()
+}
+
+// listen opens one listener per loop. All or nothing.
+func listen(cfg *Config) ([]*sys.FD, error) {
+	if cfg.Endpoint.Path != "" {
+		fds, err := sys.ListenUnix(cfg.Endpoint.Path, cfg.Loops, cfg.Backlog)
+		return fds, advise(err)
+	}
+	at, dual := cfg.Endpoint.IP, cfg.Endpoint.DualStack
+	fds, err := sys.ListenTCP(at, dual, cfg.Loops, cfg.Backlog, cfg.Tuning)
+	if dual && errors.Is(err, syscall.EAFNOSUPPORT) { // a kernel without IPv6
+		fds, err = sys.ListenTCP(netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()), false, cfg.Loops, cfg.Backlog, cfg.Tuning)
+	}
+	if err != nil {
+		return nil, advise(err)
+	}
+	switch cfg.Steer {
+	case SteerCPU:
+		err = sys.SteerByCPU(fds[0].Int(), cfg.steerCPUs())
+	case SteerClient:
+		err = sys.SteerByClient(fds[0].Int(), cfg.Loops)
+	}
+	if err != nil {
+		for _, fd := range fds {
+			fd.Close()
+		}
+		return nil, fmt.Errorf("steer connections: %w", err)
+	}
+	return fds, nil
+}
+
+// advise adds the remedy an operator needs to the two refusals met most.
+func advise(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w (another process listens there; is pen already running?)", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w (ports below 1024 need root or CAP_NET_BIND_SERVICE)", err)
+	}
+	return err
+}

@@ -1,0 +1,197 @@
+package loop
+
+import (
+	"log/slog"
+	"time"
+
+	"pen/internal/account"
+	"pen/internal/balance"
+	"pen/internal/sys"
+	"pen/splice"
+)
+
+// copyBuffer is the room a direction that copies reads into, bytes: one per loop, shared by all its connections. A read that fills it is the sign of a bulk transfer.
+const copyBuffer = 32 << 10
+
+// Loop is one event loop: a goroutine, a poller, a listener, and the connections accepted there, for life.
+type Loop struct {
+	// constant after open
+	cfg      *Config
+	balancer *balance.Balancer
+	gate     *gate
+	ledger   *account.Loop
+	log      *slog.Logger
+	poll     poller
+	cpu      int // to be pinned to; -1 none
+	pipes    *splice.Pool
+	buf      []byte // copyBuffer bytes
+	timerfd  *sys.FD
+	ended    chan struct{} // closed when Run has returned
+
+	// owned by the loop
+	listener   listener
+	ends       []*end // by descriptor number; nil: not ours, or not a connection's
+	live       int    // connections open
+	ready      []*conn
+	working    []*conn // the ready list being worked off; the two change places
+	wheel      wheel
+	ticking    bool // the timerfd is armed
+	idle       int  // ticks in a row that found nothing to wait for
+	spare      *sys.FD
+	free       *conn // closed connections for reuse, linked by next
+	tails      [][]byte
+	state      loopState
+	complaints complaints
+
+	// atomic and guarded parts have types of their own
+	mailbox mailbox
+	starved starved // accepting waits for the gate
+}
+
+type loopState uint8
+
+const (
+	running  loopState = iota
+	draining           // no new connections; ends with the last one
+	stopped
+)
+
+// openLoop makes a loop around a listener, which it owns from then on, also when it fails.
+func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate) (lp *Loop, err error) {
+	lp = &Loop{
+		cfg: cfg, balancer: b, gate: g, ledger: new(account.Loop), log: cfg.Log.With("loop", index), cpu: -1,
+		pipes: splice.NewPool(share(cfg.Pipes, cfg.Loops, index), cfg.PipeSize), buf: make([]byte, copyBuffer),
+		listener: listener{fd: l}, ended: make(chan struct{}),
+	}
+	if cfg.CPUs != nil {
+		lp.cpu = cfg.CPUs[index%len(cfg.CPUs)]
+	}
+	defer func() {
+		if err != nil {
+			lp.release()
+		}
+	}()
+	if lp.poll, err = openPoller(cfg.Poller); err != nil {
+		return lp, err
+	}
+	if lp.timerfd, err = sys.NewTimerFD(); err != nil {
+		return lp, err
+	}
+	if lp.spare, err = sys.NewEventFD(); err != nil {
+		return lp, err
+	}
+	if err := lp.poll.add(lp.timerfd.Int(), wantRead); err != nil {
+		return lp, err
+	}
+	return lp, lp.poll.add(l.Int(), wantRead)
+}
+
+// share splits n things over parts as evenly as whole numbers allow.
+func share(n, parts, index int) int {
+	part := n / parts
+	if index < n%parts {
+		part++
+	}
+	return part
+}
+
+// Run carries connections until the loop is told to drain or stop. What it owns is put away by its group, once no other loop can wake it any more. Run keeps the calling goroutine, and if pinned its thread, for itself.
+func (l *Loop) Run() {
+	if l.cpu >= 0 {
+		if err := pin(l.cpu); err != nil {
+			l.log.Warn("pin loop", "cpu", l.cpu, "error", err)
+		}
+	}
+	l.poll.run(l)
+	close(l.ended)
+}
+
+// event is told of something that may have happened to a descriptor.
+func (l *Loop) event(fd int, events uint32) {
+	if fd < len(l.ends) && l.ends[fd] != nil {
+		l.ends[fd].note(events)
+		l.proceed(l.ends[fd], events)
+		return
+	}
+	switch fd {
+	case l.listener.fd.Int():
+		l.accept()
+	case l.timerfd.Int():
+		l.tick()
+	default:
+		l.ledger.Add(account.Stale, 1)
+	}
+}
+
+// proceed does what an event on one end makes possible.
+func (l *Loop) proceed(e *end, events uint32) {
+	c := e.conn
+	switch c.state {
+	case connecting:
+		if e == &c.server {
+			l.connected(c)
+		}
+	case forwarding:
+		if events&sys.Err != 0 && l.brokenUnseen(c, e) {
+			return
+		}
+		l.carry(c)
+	case lingering:
+		l.linger(c)
+	}
+}
+
+// turn runs after a batch of events: first what others asked for, then what had to wait its turn.
+func (l *Loop) turn() bool {
+	if l.mailbox.full.Load() {
+		for _, do := range l.mailbox.take() {
+			do(l)
+		}
+	}
+	if l.listener.more && !l.listener.paused && !l.starved.waiting.Load() {
+		l.accept()
+	}
+	if len(l.ready) > 0 {
+		l.resume()
+	}
+	return l.state == running || l.state == draining && l.live > 0
+}
+
+// later puts a connection that used up its budget on the list for the next turn.
+func (l *Loop) later(c *conn) {
+	if !c.queued {
+		c.queued = true
+		l.ready = append(l.ready, c)
+	}
+	l.poll.soon()
+}
+
+func (l *Loop) resume() {
+	l.ready, l.working = l.working[:0], l.ready
+	for i, c := range l.working {
+		l.working[i] = nil
+		c.queued = false
+		switch c.state {
+		case forwarding:
+			l.carry(c)
+		case lingering:
+			l.linger(c)
+		case dead:
+			l.recycle(c)
+		}
+	}
+}
+
+// now is the time in unix nanoseconds on a clock that never jumps.
+func (l *Loop) now() int64 { return l.cfg.epoch.UnixNano() + int64(time.Since(l.cfg.epoch)) }
+
+// release puts away what the loop owns. Its connections are closed already, or never were.
+func (l *Loop) release() {
+	l.pipes.Close()
+	l.listener.fd.Close()
+	l.timerfd.Close()
+	l.spare.Close()
+	if l.poll != nil {
+		l.poll.close()
+	}
+}

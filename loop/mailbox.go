@@ -1,0 +1,68 @@
+package loop
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"pen/internal/account"
+)
+
+// mailbox is how other goroutines speak to a loop: they leave functions, the loop runs them between batches of events.
+type mailbox struct {
+	// atomic: set by senders, cleared by the loop
+	full atomic.Bool
+
+	mu sync.Mutex
+	// guarded by mu
+	mail []func(*Loop)
+}
+
+func (m *mailbox) take() []func(*Loop) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.full.Store(false)
+	mail := m.mail
+	m.mail = nil
+	return mail
+}
+
+// post leaves a function for the loop to run soon. Safe from any goroutine until the loop's group has been waited for.
+func (l *Loop) post(do func(*Loop)) {
+	l.mailbox.mu.Lock()
+	l.mailbox.mail = append(l.mailbox.mail, do)
+	l.mailbox.full.Store(true)
+	l.mailbox.mu.Unlock()
+	l.poll.wake()
+}
+
+// drain takes the connections already waiting, stops listening, and lets the loop end with its last connection.
+func (l *Loop) drain() {
+	if l.state != running {
+		return
+	}
+	for range l.cfg.Backlog/l.cfg.AcceptBatch + 1 {
+		l.accept()
+	}
+	l.listener.fd.Close()
+	l.state = draining
+}
+
+// stop closes everything at once and ends the loop.
+func (l *Loop) stop() {
+	l.listener.fd.Close()
+	l.state = stopped
+	for _, e := range l.ends {
+		if e != nil {
+			l.close(e.conn, account.Drained)
+		}
+	}
+}
+
+// tellAll reports the bytes of every running connection.
+func (l *Loop) tellAll() {
+	for _, e := range l.ends {
+		if e != nil {
+			l.tell(e.conn)
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package loop
+
+import (
+	"fmt"
+
+	"pen/internal/sys"
+)
+
+// Interests of a descriptor, always edge-triggered.
+const (
+	wantRead = sys.In | sys.RdHup | sys.Edge
+	wantBoth = wantRead | sys.Out
+)
+
+// poller waits for events. One goroutine runs it; wake alone may be called from others.
+type poller interface {
+	add(fd int, events uint32) error
+	mod(fd int, events uint32) error
+	wake()       // the turn hook runs soon, at least once after this call
+	soon()       // the same, asked for by the poller's own goroutine from within a hook
+	run(h hooks) // until turn answers false
+	close()      // after run has returned, or instead of it
+}
+
+// hooks are a loop's two entrances: event for each event, turn after a batch of them whenever wake or soon asked for it (it may also run when nobody did).
+type hooks interface {
+	event(fd int, events uint32)
+	turn() (running bool)
+}
+
+// Pollers names the kinds openPoller takes, the default first.
+var Pollers = []string{"raw", "gnet"}
+
+func openPoller(kind string) (poller, error) {
+	switch kind {
+	case "raw":
+		return openRawPoller()
+	case "gnet":
+		return openGnetPoller()
+	}
+	return nil, fmt.Errorf("poller %q: expected raw or gnet", kind)
+}

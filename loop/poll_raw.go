@@ -1,0 +1,110 @@
+package loop
+
+import (
+	"fmt"
+	"sync/atomic"
+	"syscall"
+
+	"pen/internal/sys"
+)
+
+// How the raw poller waits (measured, DESIGN.md section 6).
+const (
+	busyWaitMillis = 5   // a raw wait holds its P for at most this long
+	busyWaits      = 2   // empty raw waits in a row before the loop goes to sleep properly
+	eventBatch     = 256 // events taken per wait
+)
+
+// rawPoller waits in the kernel behind the scheduler's back while there is traffic, so that nothing is handed off and nothing has to be handed back, and with an ordinary blocking wait once it is idle,
+// so that an idle balancer uses no CPU at all. It needs GOMAXPROCS of at least the number of loops plus one.
+type rawPoller struct {
+	// constant after open
+	epoll *sys.FD
+	bell  *sys.FD // eventfd others ring
+
+	// owned by the loop
+	events [eventBatch]sys.Event
+	again  bool // soon was asked for
+
+	// atomic: set by whoever rings, cleared by the loop; saves a write per wake beyond the first
+	rung atomic.Bool
+}
+
+func openRawPoller() (p *rawPoller, err error) {
+	p = new(rawPoller)
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.epoll, err = sys.NewEpoll(); err != nil {
+		return p, err
+	}
+	if p.bell, err = sys.NewEventFD(); err != nil {
+		return p, err
+	}
+	return p, p.add(p.bell.Int(), sys.In|sys.Edge)
+}
+
+func (p *rawPoller) add(fd int, events uint32) error {
+	if e := sys.EpollAdd(p.epoll.Int(), fd, events); e != 0 {
+		return fmt.Errorf("epoll_ctl add: %w", e)
+	}
+	return nil
+}
+
+func (p *rawPoller) mod(fd int, events uint32) error {
+	if e := sys.EpollMod(p.epoll.Int(), fd, events); e != 0 {
+		return fmt.Errorf("epoll_ctl mod: %w", e)
+	}
+	return nil
+}
+
+func (p *rawPoller) wake() {
+	if p.rung.CompareAndSwap(false, true) {
+		sys.Signal(p.bell.Int())
+	}
+}
+
+func (p *rawPoller) soon() { p.again = true }
+
+func (p *rawPoller) run(h hooks) {
+	empty := 0 // raw waits in a row that brought nothing
+	for {
+		n, e := p.wait(empty)
+		switch {
+		case n > 0:
+			empty = 0
+		case e == 0: // an interrupted wait says nothing about traffic
+			empty++
+		}
+		for i := range n {
+			ev := &p.events[i]
+			if int(ev.Fd) == p.bell.Int() {
+				sys.ClearCounter(p.bell.Int())
+				p.rung.Store(false)
+				continue
+			}
+			h.event(int(ev.Fd), ev.Events)
+		}
+		p.again = false
+		if !h.turn() {
+			return
+		}
+	}
+}
+
+func (p *rawPoller) wait(empty int) (int, syscall.Errno) {
+	switch {
+	case p.again:
+		return sys.EpollWaitRaw(p.epoll.Int(), p.events[:], 0)
+	case empty < busyWaits:
+		return sys.EpollWaitRaw(p.epoll.Int(), p.events[:], busyWaitMillis)
+	}
+	return sys.EpollWait(p.epoll.Int(), p.events[:])
+}
+
+func (p *rawPoller) close() {
+	p.bell.Close()
+	p.epoll.Close()
+}

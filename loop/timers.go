@@ -1,0 +1,145 @@
+package loop
+
+import (
+	"time"
+
+	"pen/internal/account"
+	"pen/internal/sys"
+)
+
+const (
+	tick         = 100 * time.Millisecond // the resolution of every timeout
+	wheelSlots   = 1024                   // 102 seconds a turn of the wheel; a later deadline stays in its slot for another turn
+	expiryBudget = 1024                   // connections looked at per tick; the rest has its turn at the next
+	idleTicks    = 10                     // ticks with nothing to wait for before the timerfd is disarmed: arming costs two calls, so not at each lull
+)
+
+// ticks rounds a duration up to whole ticks.
+func ticks(d time.Duration) uint32 { return uint32((d + tick - 1) / tick) }
+
+// timer is a connection's place in the wheel.
+type timer struct {
+	prev, next *conn
+	at         uint32 // tick it is due
+	set        bool
+}
+
+// wheel is a hashed timer wheel (Varghese and Lauck 1987, scheme 6): setting and cancelling are O(1), a tick looks at one slot. The zero value is ready. Owned by the loop.
+type wheel struct {
+	slots [wheelSlots]*conn // heads of lists
+	now   uint32            // ticks since the epoch, as far as the wheel has turned
+	count int
+}
+
+func (w *wheel) set(c *conn, at uint32) {
+	w.cancel(c)
+	head := &w.slots[at%wheelSlots]
+	c.timer = timer{next: *head, at: at, set: true}
+	if *head != nil {
+		(*head).timer.prev = c
+	}
+	*head = c
+	w.count++
+}
+
+func (w *wheel) cancel(c *conn) {
+	t := &c.timer
+	if !t.set {
+		return
+	}
+	if t.prev != nil {
+		t.prev.timer.next = t.next
+	} else {
+		w.slots[t.at%wheelSlots] = t.next
+	}
+	if t.next != nil {
+		t.next.timer.prev = t.prev
+	}
+	*t = timer{}
+	w.count--
+}
+
+// advance turns the wheel to a tick and calls expire for what is due, budget at most; then it stops short, to go on at the next call.
+// expire may set the timer of the connection it is given again, and no other.
+func (w *wheel) advance(to uint32, budget int, expire func(*conn)) {
+	for w.now != to {
+		w.now++
+		for c := w.slots[w.now%wheelSlots]; c != nil; {
+			next := c.timer.next
+			if int32(w.now-c.timer.at) >= 0 {
+				if budget == 0 {
+					w.now-- // the slot is not done with
+					return
+				}
+				budget--
+				w.cancel(c)
+				expire(c)
+			}
+			c = next
+		}
+	}
+}
+
+// setTimer has expire called for a connection in d, rounded up, never early; 0 means never.
+func (l *Loop) setTimer(c *conn, d time.Duration) {
+	if d <= 0 {
+		l.cancelTimer(c)
+		return
+	}
+	l.startTicking()
+	l.wheel.set(c, l.wheel.now+ticks(d)+1) // the tick under way may be almost over
+}
+
+func (l *Loop) cancelTimer(c *conn) { l.wheel.cancel(c) }
+
+// enterState changes a connection's state and notes when.
+func (l *Loop) enterState(c *conn, s state) {
+	l.startTicking()
+	c.state = s
+	c.since, c.active = l.wheel.now, l.wheel.now
+}
+
+// startTicking arms the timerfd, and sets a wheel that stood still to the present.
+func (l *Loop) startTicking() {
+	l.idle = 0
+	if l.ticking {
+		return
+	}
+	l.ticking = true
+	l.wheel.now = l.present()
+	sys.SetTimer(l.timerfd.Int(), tick)
+}
+
+// present is the time in ticks.
+func (l *Loop) present() uint32 { return uint32(time.Since(l.cfg.epoch) / tick) }
+
+// tick is told that the timerfd fired.
+func (l *Loop) tick() {
+	sys.ClearCounter(l.timerfd.Int())
+	l.wheel.advance(l.present(), expiryBudget, l.expire)
+	l.unpause()
+	if l.wheel.count > 0 || l.listener.paused {
+		l.idle = 0
+		return
+	}
+	if l.idle++; l.idle > idleTicks {
+		l.ticking = false
+		sys.SetTimer(l.timerfd.Int(), 0)
+	}
+}
+
+// expire is told that a connection's time is up.
+func (l *Loop) expire(c *conn) {
+	switch c.state {
+	case connecting:
+		l.tooLate(c)
+	case lingering:
+		l.linger(c)
+	case forwarding:
+		if quiet := l.wheel.now - c.active; quiet < ticks(l.cfg.IdleTimeout) {
+			l.wheel.set(c, c.active+ticks(l.cfg.IdleTimeout)+1) // it has moved since: activity costs no timer call
+			return
+		}
+		l.close(c, account.Idle)
+	}
+}
