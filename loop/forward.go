@@ -98,7 +98,7 @@ func (l *Loop) read(c *conn, h *half, src, dst *end, budget int) (n int, e sysca
 		return 0, 0
 	case e == 0 && n == 0:
 		e = l.sourceEnded(c, h, src)
-	case e == 0:
+	case e == 0 && n < budget: // what the budget cut short says nothing of the size of what comes
 		h.flow.Spliced(n)
 	}
 	return n, e
@@ -153,6 +153,7 @@ func (l *Loop) send(c *conn, h *half, dst *end, p []byte) {
 		}
 		sent = n
 		h.bytes += uint64(n)
+		l.ledger.Add(account.BytesCopied, uint64(n))
 	}
 	if sent < len(p) {
 		dst.writable = false
@@ -169,6 +170,7 @@ func (l *Loop) flush(c *conn, h *half, dst *end) {
 		if h.sent += n; h.sent == len(h.tail) {
 			l.putTail(h)
 		}
+		l.ledger.Add(account.BytesCopied, uint64(n))
 	} else {
 		n, e = h.pipe.Pump(int(dst.fd))
 		l.ledger.Add(account.BytesSpliced, uint64(n))

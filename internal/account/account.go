@@ -19,11 +19,12 @@ const (
 	BytesUp                   // from clients to servers
 	BytesDown                 // from servers to clients
 	BytesSpliced              // those of either direction that never entered user space
+	BytesCopied               // and those that did
 	nCounts
 )
 
 var countNames = [nCounts]string{"accepted", "accept_errors", "accept_pauses", "limit_reached", "connects_refused", "connects_timed_out", "local_errors",
-	"stale_events", "bytes_up", "bytes_down", "bytes_spliced"}
+	"stale_events", "bytes_up", "bytes_down", "spliced", "copied"}
 
 func (c Count) String() string { return countNames[c] }
 

@@ -2,6 +2,8 @@ package sys
 
 import (
 	"bytes"
+	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 
@@ -59,6 +61,25 @@ func TestRecvAndSendOnBlockingSocket(t *testing.T) {
 			t.Fatal(e)
 		}
 		got += n
+	}
+}
+
+// A write to a peer that is gone raises no SIGPIPE: of that and the signal the test raises itself afterwards, only the latter arrives.
+func TestSendRaisesNoSignal(t *testing.T) {
+	const marker = syscall.SIGWINCH // numbered above SIGPIPE, so delivered after it if both wait
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGPIPE, marker)
+	defer signal.Stop(signals)
+	client, _ := tcpPair(t, Tuning{})
+	ShutWrite(client.Int())
+	if n, e := Send(client.Int(), []byte("x")); n != 0 || e != syscall.EPIPE {
+		t.Fatalf("send: %d, %v; want EPIPE", n, e)
+	}
+	if err := unix.Kill(unix.Getpid(), marker); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-signals; got != marker {
+		t.Errorf("raises %v", got)
 	}
 }
 
