@@ -1,0 +1,147 @@
+package affinity
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"pen/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// start is the now most tests begin with: unix nanoseconds, at half a second so that cutting to seconds shows.
+const start = int64(1_700_000_000_500_000_000)
+
+const second = int64(time.Second)
+
+// client numbers clients; each number is one IPv4 address.
+func client(n int) Key {
+	k := Key{10: 0xff, 11: 0xff}
+	binary.BigEndian.PutUint32(k[12:], uint32(n))
+	return k
+}
+
+// mappedTable returns a table as New makes it, closed at the end of the test.
+func mappedTable(t testing.TB, slots int, ttl time.Duration) *Table {
+	t.Helper()
+	table, err := New(slots, ttl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := table.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return table
+}
+
+// heapTable returns a table on the Go heap, which the race detector watches (it does not watch mapped memory), with the same secret in every run.
+func heapTable(slots int, ttl time.Duration, l layout) *Table {
+	table := newTable(slots, ttl, l, make([]byte, l.bytes()))
+	copy(table.secret[:], "not secret, for one test")
+	return table
+}
+
+// verify walks the whole table and says which invariant of stripe does not hold. No other goroutine may be using the table.
+func verify(table *Table) error {
+	total := 0
+	for n := range table.stripes {
+		s := &table.stripes[n]
+		if err := errors.Join(verifyList(s), verifySlots(table, s)); err != nil {
+			return fmt.Errorf("stripe %d: %w", n, err)
+		}
+		total += int(s.used)
+	}
+	if table.Len() != total {
+		return fmt.Errorf("Len is %d, the stripes hold %d", table.Len(), total)
+	}
+	if total > table.Cap() {
+		return fmt.Errorf("%d clients in a table for %d", total, table.Cap())
+	}
+	return nil
+}
+
+func verifyList(s *stripe) error {
+	if s.used == 0 {
+		if s.newest != nowhere || s.oldest != nowhere || s.tail.Load() != noTail {
+			return fmt.Errorf("empty, but list %d…%d and tail %d", s.newest, s.oldest, s.tail.Load())
+		}
+		return nil
+	}
+	before, stamp, length := uint32(nowhere), uint64(noTail), uint32(0)
+	for i := s.newest; i != nowhere; before, i = i, s.slots[i].next {
+		if length++; length > s.used {
+			return fmt.Errorf("list longer than the %d entries", s.used)
+		}
+		e := &s.slots[i]
+		if e.tag == 0 || e.prev != before || e.stamp >= stamp {
+			return fmt.Errorf("list at slot %d: tag %#x, prev %d after %d, stamp %d after %d", i, e.tag, e.prev, before, e.stamp, stamp)
+		}
+		stamp = e.stamp
+	}
+	if length != s.used || before != s.oldest || s.tail.Load() != stamp {
+		return fmt.Errorf("list of %d ends at %d with %d; want %d, %d, %d", length, before, stamp, s.used, s.oldest, s.tail.Load())
+	}
+	return nil
+}
+
+func verifySlots(table *Table, s *stripe) error {
+	used := uint32(0)
+	for i := range s.slots {
+		e := &s.slots[i]
+		if e.tag == 0 {
+			if *e != (slot{}) {
+				return fmt.Errorf("free slot %d is not zero: %+v", i, *e)
+			}
+			continue
+		}
+		used++
+		home, tag := table.locate(&e.key)
+		if home != s || tag != e.tag {
+			return fmt.Errorf("slot %d does not belong here, or its tag %#x is not %#x", i, e.tag, tag)
+		}
+		if at, found := s.find(&e.key, tag); !found || int(at) != i {
+			return fmt.Errorf("slot %d: find says %d, %t", i, at, found)
+		}
+	}
+	if used != s.used || len(s.slots) > 0 && int(used) >= len(s.slots) {
+		return fmt.Errorf("%d slots in use of %d, count says %d", used, len(s.slots), s.used)
+	}
+	return nil
+}
+
+func TestVerifySeesDamage(t *testing.T) {
+	damage := map[string]func(*Table, *stripe){
+		"link":    func(_ *Table, s *stripe) { s.slots[s.newest].next = s.newest },
+		"tag":     func(_ *Table, s *stripe) { s.slots[s.newest].tag ^= 2 },
+		"count":   func(_ *Table, s *stripe) { s.used++ },
+		"tail":    func(_ *Table, s *stripe) { s.tail.Add(1) },
+		"len":     func(table *Table, _ *stripe) { table.used.Add(-1) },
+		"residue": func(_ *Table, s *stripe) { s.slots[emptySlot(s)].up = 1 },
+	}
+	for name, harm := range damage {
+		table := heapTable(40, 0, layoutFor(40))
+		for n := range 40 {
+			table.Visit(client(n), start)
+		}
+		if err := verify(table); err != nil {
+			t.Fatal(err)
+		}
+		if harm(table, &table.stripes[0]); verify(table) == nil {
+			t.Errorf("%s: damage not seen", name)
+		}
+	}
+}
+
+func emptySlot(s *stripe) int {
+	for i := range s.slots {
+		if s.slots[i].tag == 0 {
+			return i
+		}
+	}
+	panic("no slot is free")
+}

@@ -1,0 +1,128 @@
+package balance
+
+import (
+	"math"
+	"net/netip"
+
+	"pen/affinity"
+)
+
+// Client is who wants a server. The zero Client is any client of a Unix socket.
+type Client struct{ Addr netip.AddrPort }
+
+// Choice is the answer.
+type Choice struct {
+	Server *Server // belongs to the plan: read only
+	Why    Why
+}
+
+// nobody is the place of a server that is not there; in an Attempt, nowhere is.
+const (
+	nobody  = -1
+	nowhere = math.MaxUint16
+)
+
+// Choose answers which server c goes to and counts a live connection there, or says that there is none. Called first with a zero Attempt; when the
+// connect failed, and Failed or Abandoned has been told so, called again with the same one, it goes on to the next server and never back to one it has
+// answered before. False is final for the Attempt. It takes one table lock, a second one for a client that gets a home, and never allocates.
+func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
+	first := a.plan == nil
+	if first {
+		a.plan = b.current.Load()
+	}
+	p := a.plan
+	key := p.Prefix.Key(c.Addr.Addr())
+	last := a.lastPlace()
+
+	// The initial server: the client's home, whatever its state, else by algorithm.
+	if first {
+		initial := p.find(b.table.Visit(key, now)) // also under -r: it counts the connect
+		switch {
+		case p.RoundRobin:
+			initial, a.why = b.pick(p, c, key, now)
+			a.home = notOurs
+		case initial != nobody:
+			a.why, a.home = Affinity, initialIsHome
+		default:
+			initial, a.why = b.pick(p, c, key, now)
+		}
+		a.initial = uint16(initial) // nobody becomes nowhere
+	}
+
+	// It, and the servers after it, each once.
+	for a.stage == walking {
+		if i, more := a.next(); !more {
+			a.stage = a.afterWalk()
+		} else if b.enter(key, now, a, last, i) {
+			a.markTried(i)
+			return Choice{&p.Servers[i], a.reason(i)}, true
+		}
+	}
+
+	// The emergency server. It is nobody's home.
+	if a.stage == emergency {
+		a.stage, a.turn = failingOpen, 0
+		if p.Emergency != nil && try(p.Emergency, p.emergency, now, false, false) {
+			a.emergencyTried = true
+			return Choice{p.Emergency, Emergency}, true
+		}
+	}
+
+	// Nobody is left who is held to be well. Automatic verdicts no longer count: those who were passed over have their turn, in the same order.
+	for a.stage == failingOpen {
+		if i, more := a.next(); !more {
+			a.stage = lastResort
+		} else if !a.wasTried(i) && b.enter(key, now, a, last, i) {
+			return Choice{&p.Servers[i], FailOpen}, true
+		}
+	}
+	if a.stage == lastResort {
+		a.stage = over
+		if p.Emergency != nil && !a.emergencyTried && try(p.Emergency, p.emergency, now, false, true) {
+			return Choice{p.Emergency, FailOpen}, true
+		}
+	}
+	return Choice{}, false
+}
+
+// pick finds a new client's initial server by the plan's algorithm among those usable. If there is none, then among those that are out on automatic verdicts
+// only: they will be passed over, but should it come to failing open, the algorithm's spread is kept. Nobody if the operator's word leaves none.
+func (b *Balancer) pick(p *published, c Client, key affinity.Key, now int64) (int, Why) {
+	i, why := b.pickAmong(p, c, key, now, false)
+	if i == nobody {
+		i, why = b.pickAmong(p, c, key, now, true)
+	}
+	return i, why
+}
+
+func (b *Balancer) pickAmong(p *published, c Client, key affinity.Key, now int64, open bool) (int, Why) {
+	switch {
+	case p.Prio:
+		return p.byPrio(now, open), Prio
+	case p.Weight:
+		return p.byWeight(now, open), Weight
+	case p.LeastConn:
+		return b.byLeastConn(p, now, open), LeastConn
+	case p.PenHash:
+		return p.byPenHash(c), Hash
+	case p.Hash:
+		return p.byHash(key, now, open), Hash
+	default:
+		return b.byRoundRobin(p, now, open), RoundRobin
+	}
+}
+
+// enter takes a live connection of server i and sees to the client's home; last is the walk's choice before. It refuses when the server would not do, and
+// also when the client turns out to have a home: then the walk begins anew there.
+func (b *Balancer) enter(key affinity.Key, now int64, a *Attempt, last, i int) bool {
+	p := a.plan
+	if !try(&p.Servers[i], p.slots[i], now, a.isHome(i), a.stage == failingOpen) {
+		return false
+	}
+	if home := b.giveHome(key, now, a, last, i); home != i {
+		p.slots[i].Release()
+		a.restartAt(home)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,20 @@
+// Package balance answers one question: which server does this client go to. Bytes, sockets and time belong to others; the caller passes now.
+//
+//	Plan ──Publish──► published ──┐
+//	                              ▼
+//	Choose:  home ► prio ► weight ► least-conn ► hash ► round robin     the initial server, in Pen's order (choose.go)
+//	            ► the servers after it, each once                       failover (failover.go)
+//	            ► the emergency server
+//	            ► whoever was passed over on an automatic verdict only  fail open
+//	                              │
+//	Connected Failed Abandoned Moved Closed                             what became of it (settle.go)
+//
+// A Plan is what the operator decided; it is immutable and replaced as a whole. What is known about a server stands in its backend.Slot, what is known about a
+// client in the affinity.Table. The package adds one word of its own, the round-robin cursor. There are no locks here and nothing on the way of Choose allocates.
+//
+// A chosen server counts a live connection from the moment of the choice, so limits hold while connects are under way (PEN.md B17). Each true Choose is followed
+// by exactly one of Failed, Abandoned and Closed on the chosen server, which gives the count back; Connected and Moved come in between.
+//
+// Two kinds of verdict keep a server out. Automatic ones (its checks fail, a connect failed a short while ago) are advice: when nobody else is left, they are
+// overridden. The operator's (ban, drain, limits) bind.
+package balance

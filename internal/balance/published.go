@@ -1,0 +1,75 @@
+package balance
+
+import (
+	"pen/internal/backend"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// published is a Plan with what Choose would otherwise have to look up each time. It is immutable: attempts that began on it finish on it.
+type published struct {
+	*Plan
+	slots     []*backend.Slot // of Servers, in their order
+	emergency *backend.Slot   // nil without an emergency server
+	index     []uint16        // by server id: its place in Servers + 1, 0 = not in this plan
+	seeds     []uint64        // of Servers: what the hash knows them by
+	weighs    bool            // the hash heeds the weights: all are set, and they differ
+	group     int             // servers that share one bit of Attempt.tried, 1 for up to triedBits servers
+}
+
+func publish(p *Plan, slots *backend.Slots) *published {
+	n := len(p.Servers)
+	v := &published{Plan: p, slots: make([]*backend.Slot, n), seeds: make([]uint64, n), group: max(1, (n+triedBits-1)/triedBits)}
+	var highest backend.ID
+	for i := range p.Servers {
+		highest = max(highest, p.Servers[i].ID)
+	}
+	v.index = make([]uint16, highest+1)
+	set, differ := true, false
+	for i := range p.Servers {
+		s := &p.Servers[i]
+		v.slots[i] = slots.Get(s.ID)
+		v.index[s.ID] = uint16(i + 1)
+		v.seeds[i] = xxhash.Sum64String(s.Name)
+		set = set && s.Weight > 0
+		differ = differ || s.Weight != p.Servers[0].Weight
+	}
+	v.weighs = set && differ
+	if p.Emergency != nil {
+		v.emergency = slots.Get(p.Emergency.ID)
+	}
+	return v
+}
+
+// find returns the place of a server id in the plan, nobody if it has none there.
+func (v *published) find(id uint32) int {
+	if id >= uint32(len(v.index)) {
+		return nobody
+	}
+	return int(v.index[id]) - 1
+}
+
+// eligible reports whether an algorithm may pick server i for a new client: a usable one, or, when open, one that is out on automatic verdicts only.
+// It is asked last, only about a server that would win: health costs more to read than most scores.
+func (v *published) eligible(i int, now int64, open bool) bool {
+	h := v.slots[i].Health(now)
+	return h.Usable() || open && h.AutomaticOnly()
+}
+
+// try takes a live connection of server s for a client, or refuses. A refusal leaves no trace.
+// A client whose home s is may enter a drained server and fill it to the hard limit. When open, automatic verdicts do not count.
+func try(s *Server, slot *backend.Slot, now int64, home, open bool) bool {
+	if !s.Addr.valid() {
+		return false
+	}
+	h := slot.Health(now)
+	h.Drained = h.Drained && !home
+	if !h.Usable() && !(open && h.AutomaticOnly()) {
+		return false
+	}
+	limit := s.Soft
+	if limit != 0 && home {
+		limit = max(limit, s.Hard)
+	}
+	return slot.Take(int32(limit))
+}

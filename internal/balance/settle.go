@@ -1,0 +1,27 @@
+package balance
+
+// Connected counts a connect that succeeded and ends the Attempt: a home that it gave its client is confirmed and stays.
+func (b *Balancer) Connected(_ Client, _ int64, s *Server, a *Attempt) {
+	b.slots.Get(s.ID).AddConnect()
+	*a = Attempt{}
+}
+
+// Failed notes that s refused the connect or let it time out: it is shunned for the blacklist time, and the live connection is given back.
+func (b *Balancer) Failed(s *Server, now int64) {
+	slot := b.slots.Get(s.ID)
+	slot.AddFailure(now)
+	slot.Shun(now + int64(b.Plan().BlacklistTime)) // before the count drops, so that nobody takes the place unwarned
+	slot.Release()
+}
+
+// Abandoned gives the live connection of s back without judging it: the trouble was ours, or the client had gone before the connect ended.
+func (b *Balancer) Abandoned(s *Server) { b.slots.Get(s.ID).Release() }
+
+// Moved counts bytes of a live connection to and from s, those since the last call.
+func (b *Balancer) Moved(s *Server, up, down uint64) { b.slots.Get(s.ID).AddBytes(up, down) }
+
+// Closed gives the live connection of s back and counts the whole connection's bytes for the client. For the server Moved has counted them.
+func (b *Balancer) Closed(c Client, s *Server, up, down uint64) {
+	b.table.Count(b.Plan().Prefix.Key(c.Addr.Addr()), up, down)
+	b.slots.Get(s.ID).Release()
+}

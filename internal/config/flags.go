@@ -1,0 +1,110 @@
+package config
+
+import (
+	"math"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Bounds of the values. They keep a slip of the hand from becoming a table of a terabyte or a timer that overflows; none of them is meant to be met in use.
+const (
+	maxClients  = 100_000_000
+	maxConns    = 10_000_000
+	maxPipes    = 1_000_000
+	maxLoops    = 1024                               // as many CPUs as the kernel's cpu_set_t can name
+	maxBatch    = 1_000_000                          // accepts in one go
+	maxStreak   = 1000                               // probes in a row
+	maxDebug    = 9                                  // times -d
+	day         = 24 * time.Hour                     // for waits in which something is held back
+	ages        = 1e9 * time.Second                  // for memories; thirty years
+	maxIdle     = 32767 * time.Second                // MAX_TCP_KEEPIDLE of linux/tcp.h
+	maxUserTime = math.MaxInt32 / 1000 * time.Second // TCP_USER_TIMEOUT is an int of milliseconds
+	minBacklog  = 50                                 // Pen raises less to this
+	minBatch    = 1                                  // and this
+)
+
+// section is a group of flags with its heading in the usage text.
+type section struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+// define binds every flag to its place in o. The sections and the flags in them stand in the order of the usage text.
+func define(o *Options, version *bool) []section {
+	choosing := newSection("Which server a client gets")
+	choosing.flag("roundrobin", "r", &o.RoundRobin, "take the servers in turn, do not use the memory of clients")
+	choosing.flag("weight", "W", &o.Weight, "new clients by the servers' weights")
+	choosing.flag("prio", "", &o.Prio, "new clients to the server with the lowest prio number that is up")
+	choosing.flag("least-conn", "", &o.LeastConn, "new clients to the server with the fewest connections")
+	choosing.flag("hash", "h", &o.Hash, "new clients by a consistent hash of their address (help is --help)")
+	choosing.flag("pen-hash", "", &o.PenHash, "like -h, but placed as old Pen did: address modulo servers")
+	choosing.flag("stubborn", "s", &o.Stubborn, "close if the chosen server fails, try no other")
+	add(choosing, "emergency", "e", "SERVER", &o.Emergency, "", emergency, "used when every other server is out")
+	add(choosing, "blacklist", "b", "SEC", &o.Blacklist, "30", seconds(0, ages, time.Millisecond), "leave a server out after a failed connect")
+	add(choosing, "clients", "c", "N", &o.Clients, "2048", whole(1, maxClients), "slots of the client table: how many clients are remembered")
+	add(choosing, "tracking", "T", "SEC", &o.Tracking, "0", seconds(0, ages, time.Second), "forget a client so long after its last connection; 0 never")
+	add(choosing, "track-prefix", "", "V4/V6", &o.Prefix, "32/128", prefix, "how many bits of an address are one client")
+
+	conns := newSection("Connections")
+	add(conns, "max-conns", "x", "N", &o.MaxConns, "500", whole(1, maxConns), "connections at once; if not given, lowered to what the descriptors allow")
+	add(conns, "timeout", "t", "SEC", &o.ConnectTimeout, "5", seconds(time.Millisecond, day, time.Millisecond), "how long a server has to accept a connection")
+	add(conns, "idle-timeout", "", "SEC", &o.IdleTimeout, "0", seconds(0, ages, time.Millisecond), "close a connection so long after its last byte; 0 never")
+	add(conns, "backlog", "q", "N", &o.Backlog, "500", atMost(math.MaxInt32), "connections that may wait to be accepted, at least 50")
+	add(conns, "accept-batch", "m", "N", &o.AcceptBatch, "100", atMost(maxBatch), "connections accepted before the others get a turn")
+	conns.flag("nagle", "", &o.Nagle, "leave Nagle's algorithm on")
+	add(conns, "keepalive", "", "SEC", &o.Keepalive, "60", seconds(0, maxIdle, time.Second), "silence before TCP keepalive probes, on both sides; 0 off")
+	add(conns, "user-timeout", "", "SEC", &o.UserTimeout, "60", seconds(0, maxUserTime, time.Millisecond), "how long sent bytes may stay unacknowledged, on both sides; 0 off")
+
+	moving := newSection("Moving bytes")
+	add(moving, "splice", "", "MODE", &o.Splice, "auto", oneOf("auto", "always", "never"), "move bytes inside the kernel: auto (for bulk), always, never")
+	add(moving, "pipe-size", "", "BYTES", &o.PipeSize, "256k", pipeSize, "what a splice pipe can hold: a power of two, 4k to 1m")
+	add(moving, "pipes", "", "N", &o.Pipes, "256", whole(0, maxPipes), "pipes at most, shared out over the loops")
+
+	loops := newSection("Loops and CPUs")
+	add(loops, "loops", "", "N", &o.Loops, "0", whole(0, maxLoops), "event loops; 0 one for each CPU allowed")
+	add(loops, "cpus", "", "LIST", &o.CPUs, "", cpus, "pin the loops to these CPUs, as in 0-3,8, or auto for all allowed")
+	add(loops, "steer", "", "HOW", &o.Steer, "off", oneOf("off", "cpu", "client"), "give a connection to the loop on the CPU its packet came to (cpu), or to the same one for one client address (client); off leaves it to the kernel")
+	add(loops, "poller", "", "WHICH", &o.Poller, "raw", oneOf("raw", "gnet"), "how a loop waits: raw (our own) or gnet (the library's)")
+
+	health := newSection("Health checks")
+	add(health, "check", "", "WHAT", &o.Check, "tcp", check, "what is asked of each server: tcp (a connect), http:/path, off")
+	add(health, "check-interval", "", "SEC", &o.CheckInterval, "2", seconds(10*time.Millisecond, day, time.Millisecond), "from one check of a server to the next")
+	add(health, "check-timeout", "", "SEC", &o.CheckTimeout, "1", seconds(time.Millisecond, day, time.Millisecond), "how long a check may take")
+	add(health, "rise", "", "N", &o.Rise, "2", whole(1, maxStreak), "good checks in a row that bring a server back")
+	add(health, "fall", "", "N", &o.Fall, "3", whole(1, maxStreak), "bad checks in a row that take a server out")
+
+	process := newSection("The process")
+	process.flag("foreground", "f", &o.Foreground, "stay in the foreground, log to stderr instead of syslog")
+	add(process, "debug", "d", "count", &o.Debug, "", counter(&o.Debug, maxDebug), "``log more; may be repeated") // the empty quotes: it needs no value
+	process.flags.Lookup("debug").NoOptDefVal = "+1"
+	add(process, "pidfile", "p", "FILE", &o.PidFile, "", nonEmpty("the name of a file"), "write the process id there")
+	add(process, "user", "u", "NAME", &o.User, "", nonEmpty("the name or number of a user"), "become that user once the port is open")
+	add(process, "chroot", "j", "DIR", &o.Chroot, "", nonEmpty("the name of a directory"), "make it the root directory once the port is open")
+	add(process, "drain", "", "SEC", &o.Drain, "10", seconds(0, day, time.Millisecond), "how long connections may finish when asked to stop")
+	process.flag("version", "", version, "print the version")
+
+	return []section{choosing, conns, moving, loops, health, process}
+}
+
+func newSection(title string) section {
+	flags := pflag.NewFlagSet(title, pflag.ContinueOnError)
+	flags.SortFlags = false
+	return section{title, flags}
+}
+
+// flag defines a flag without a value.
+func (s section) flag(name, short string, to *bool, usage string) {
+	s.flags.BoolVarP(to, name, short, false, usage)
+}
+
+// add defines a flag with a value, called placeholder in the usage text. The initial text is parsed like the operator's, so that a default cannot be out of its own range; "" leaves T's zero value.
+func add[T any](s section, name, short, placeholder string, to *T, initial string, parse func(string) (T, error), usage string) {
+	v := &value[T]{to: to, placeholder: placeholder, parse: parse}
+	if initial != "" {
+		if err := v.Set(initial); err != nil {
+			panic("default of --" + name + " " + err.Error())
+		}
+	}
+	s.flags.VarP(v, name, short, usage)
+}

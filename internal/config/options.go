@@ -1,0 +1,73 @@
+// Package config reads pen's command line into plain data and does the arithmetic of the start-up plan.
+//
+// Parse is pure but for the names of services: it opens nothing and asks no resolver. Whatever it returns has been checked, so that the rest of the house may believe it.
+// Host names are looked up by Resolve, which may take as long as the resolver does.
+package config
+
+import "time"
+
+// Options is one command line: checked, plain data. Times of 0 and counts of 0 mean what the flag's own line in the usage text says.
+type Options struct {
+	// addresses; Resolve fills in what Parse could not know
+	Listen    Listen
+	Servers   []Server
+	Emergency *Server // nil = none
+
+	// which server a client gets
+	RoundRobin bool
+	Weight     bool
+	Prio       bool
+	LeastConn  bool
+	Hash       bool // also set by --pen-hash
+	PenHash    bool
+	Stubborn   bool
+	Clients    int           // client table slots
+	Tracking   time.Duration // 0 = a client is never forgotten
+	Prefix     TrackPrefix
+	Blacklist  time.Duration
+
+	// connections
+	MaxConns       int
+	ConnectTimeout time.Duration
+	IdleTimeout    time.Duration // 0 = never
+	Backlog        int
+	AcceptBatch    int
+	Nagle          bool
+	Keepalive      time.Duration // 0 = off; whole seconds, as the kernel counts them
+	UserTimeout    time.Duration // 0 = off; whole milliseconds, as the kernel counts them
+
+	// moving bytes
+	Splice   string // "auto", "always" or "never"
+	PipeSize int    // bytes, a power of two
+	Pipes    int    // of the whole process
+
+	// loops
+	Loops  int    // 0 = one for each CPU allowed to the process
+	CPUs   string // "" = no pinning, "auto", or a list whose form has been checked: see ParseCPUs
+	Steer  string // "off", "cpu" or "client"
+	Poller string // "raw" or "gnet"
+
+	// health checks
+	Check         string // "tcp", "http:/path" or "off"
+	CheckInterval time.Duration
+	CheckTimeout  time.Duration
+	Rise, Fall    int
+
+	// the process
+	Foreground bool
+	Debug      int    // how many times -d was given
+	PidFile    string // "" = none
+	User       string // "" = stay who we are
+	Chroot     string // "" = none
+	Drain      time.Duration
+
+	// Notices are lines for the operator about values that were changed to what is possible.
+	Notices []string
+
+	// what the operator said rather than what was assumed: Budget changes only the latter
+	maxConnsGiven bool
+	pipesGiven    bool
+}
+
+// TrackPrefix says how many leading bits of an address make one client: V4 in 1..32, V6 in 1..128.
+type TrackPrefix struct{ V4, V6 uint8 }

@@ -1,0 +1,265 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// parse reads a command line written with spaces.
+func parse(t *testing.T, line string) *Options {
+	t.Helper()
+	o, err := Parse("pen", strings.Fields(line))
+	if err != nil {
+		t.Fatalf("pen %s: %v", line, err)
+	}
+	return o
+}
+
+// defaults is what `pen 8080 10.0.0.1` means, spelled out.
+func defaults() Options {
+	return Options{
+		Listen: Listen{
+			Text: "8080", Network: "tcp", Port: 8080, DualStack: true,
+			Addrs: []netip.AddrPort{netip.MustParseAddrPort("[::]:8080")},
+		},
+		Servers: []Server{{Text: "10.0.0.1", Host: "10.0.0.1", Port: 8080, Addr: netip.MustParseAddrPort("10.0.0.1:8080")}},
+
+		Clients: 2048, Prefix: TrackPrefix{32, 128}, Blacklist: 30 * time.Second,
+		MaxConns: 500, ConnectTimeout: 5 * time.Second, Backlog: 500, AcceptBatch: 100, Keepalive: time.Minute, UserTimeout: time.Minute,
+		Splice: "auto", PipeSize: 256 << 10, Pipes: 256,
+		Steer: "off", Poller: "raw",
+		Check: "tcp", CheckInterval: 2 * time.Second, CheckTimeout: time.Second, Rise: 2, Fall: 3,
+		Drain: 10 * time.Second,
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	got := parse(t, "8080 10.0.0.1")
+	if want := defaults(); !reflect.DeepEqual(*got, want) {
+		t.Errorf("got  %+v\nwant %+v", *got, want)
+	}
+}
+
+// TestFlags gives each flag in every spelling and says what differs from the defaults.
+func TestFlags(t *testing.T) {
+	tests := []struct {
+		spellings string // separated by |
+		change    func(o *Options)
+	}{
+		{"-r|--roundrobin|--roundrobin=true", func(o *Options) { o.RoundRobin = true }},
+		{"-W|--weight", func(o *Options) { o.Weight = true }},
+		{"--prio", func(o *Options) { o.Prio = true }},
+		{"--least-conn", func(o *Options) { o.LeastConn = true }},
+		{"-h|--hash", func(o *Options) { o.Hash = true }},
+		{"--pen-hash|-h --pen-hash", func(o *Options) { o.PenHash, o.Hash = true, true }},
+		{"-s|--stubborn", func(o *Options) { o.Stubborn = true }},
+		{"-e 10.0.0.9:81:1:2:3:4|--emergency=10.0.0.9:81:1:2:3:4", func(o *Options) {
+			o.Emergency = &Server{Text: "10.0.0.9:81:1:2:3:4", Host: "10.0.0.9", Port: 81, Addr: netip.MustParseAddrPort("10.0.0.9:81"), Soft: 1, Hard: 2, Weight: 3, Prio: 4}
+		}},
+		{"-e 10.0.0.9", func(o *Options) { // the listening port, which is read later
+			o.Emergency = &Server{Text: "10.0.0.9", Host: "10.0.0.9", Port: 8080, Addr: netip.MustParseAddrPort("10.0.0.9:8080")}
+		}},
+		{"-e /run/sorry.sock", func(o *Options) { o.Emergency = &Server{Text: "/run/sorry.sock", Path: "/run/sorry.sock"} }},
+		{"-b 7|-b7|-b=7|--blacklist 7|--blacklist=7", func(o *Options) { o.Blacklist = 7 * time.Second }},
+		{"-b 0", func(o *Options) { o.Blacklist = 0 }},
+		{"-c 10|--clients 10", func(o *Options) { o.Clients = 10 }},
+		{"-c 010", func(o *Options) { o.Clients = 10 }}, // decimal, as atoi read it
+		{"-T 60|--tracking 60", func(o *Options) { o.Tracking = time.Minute }},
+		{"--track-prefix 24/64", func(o *Options) { o.Prefix = TrackPrefix{24, 64} }},
+		{"-x 9|--max-conns 9|-x 3 -x 9", func(o *Options) { o.MaxConns, o.maxConnsGiven = 9, true }},
+		{"-x 500", func(o *Options) { o.maxConnsGiven = true }}, // the default, but asked for
+		{"-t 0.5|-t .5|-t 0.500|--timeout 0.5", func(o *Options) { o.ConnectTimeout = 500 * time.Millisecond }},
+		{"--idle-timeout 3600", func(o *Options) { o.IdleTimeout = time.Hour }},
+		{"-q 50|--backlog 50", func(o *Options) { o.Backlog = 50 }},
+		{"-q 49|-q 0|-q -3|--backlog=-1", func(o *Options) { o.Backlog, o.Notices = 50, []string{"listen_queue bumped to 50"} }},
+		{"-m 1|--accept-batch 1", func(o *Options) { o.AcceptBatch = 1 }},
+		{"-m 0|-m -7|--accept-batch 0", func(o *Options) { o.AcceptBatch, o.Notices = 1, []string{"multi_accept bumped to 1"} }},
+		{"-q 1 -m 0", func(o *Options) {
+			o.Backlog, o.AcceptBatch, o.Notices = 50, 1, []string{"multi_accept bumped to 1", "listen_queue bumped to 50"}
+		}},
+		{"--nagle", func(o *Options) { o.Nagle = true }},
+		{"--keepalive 0", func(o *Options) { o.Keepalive = 0 }},
+		{"--user-timeout 1.5", func(o *Options) { o.UserTimeout = 1500 * time.Millisecond }},
+		{"--splice always", func(o *Options) { o.Splice = "always" }},
+		{"--splice=never", func(o *Options) { o.Splice = "never" }},
+		{"--pipe-size 64k|--pipe-size 64K|--pipe-size 65536", func(o *Options) { o.PipeSize = 64 << 10 }},
+		{"--pipe-size 1m|--pipe-size 1M|--pipe-size 1024k", func(o *Options) { o.PipeSize = 1 << 20 }},
+		{"--pipes 0", func(o *Options) { o.Pipes, o.pipesGiven = 0, true }},
+		{"--loops 4", func(o *Options) { o.Loops = 4 }},
+		{"--cpus auto", func(o *Options) { o.CPUs = "auto" }},
+		{"--cpus 0-3,8", func(o *Options) { o.CPUs = "0-3,8" }},
+		{"--steer cpu", func(o *Options) { o.Steer = "cpu" }},
+		{"--steer client", func(o *Options) { o.Steer = "client" }},
+		{"--poller gnet", func(o *Options) { o.Poller = "gnet" }},
+		{"--check off", func(o *Options) { o.Check = "off" }},
+		{"--check http:/health?deep=1", func(o *Options) { o.Check = "http:/health?deep=1" }},
+		{"--check-interval 0.2", func(o *Options) { o.CheckInterval = 200 * time.Millisecond }},
+		{"--check-timeout 0.1", func(o *Options) { o.CheckTimeout = 100 * time.Millisecond }},
+		{"--rise 5", func(o *Options) { o.Rise = 5 }},
+		{"--fall 1", func(o *Options) { o.Fall = 1 }},
+		{"-f|--foreground", func(o *Options) { o.Foreground = true }},
+		{"-d|--debug|--debug=1", func(o *Options) { o.Debug = 1 }},
+		{"-dd|-d -d|--debug --debug|--debug=2", func(o *Options) { o.Debug = 2 }},
+		{"-dddddddddddddd", func(o *Options) { o.Debug = maxDebug }},
+		{"-p run/pen.pid|--pidfile run/pen.pid", func(o *Options) { o.PidFile = "run/pen.pid" }},
+		{"-u nobody|--user nobody", func(o *Options) { o.User = "nobody" }},
+		{"-j /var/empty|--chroot /var/empty", func(o *Options) { o.Chroot = "/var/empty" }},
+		{"--drain 0", func(o *Options) { o.Drain = 0 }},
+		{"-fdr|-rdf|-f -d -r", func(o *Options) { o.Foreground, o.Debug, o.RoundRobin = true, 1, true }},
+		{"-hfx9|-hf -x 9", func(o *Options) { o.Hash, o.Foreground, o.MaxConns, o.maxConnsGiven = true, true, 9, true }},
+		{"-r --", func(o *Options) { o.RoundRobin = true }},
+	}
+	for _, test := range tests {
+		for spelling := range strings.SplitSeq(test.spellings, "|") {
+			want := defaults()
+			test.change(&want)
+			if got := parse(t, spelling+" 8080 10.0.0.1"); !reflect.DeepEqual(*got, want) {
+				t.Errorf("%s:\ngot  %+v\nwant %+v", spelling, *got, want)
+			}
+		}
+	}
+}
+
+// TestEveryFlagIsTested keeps the table above complete.
+func TestEveryFlagIsTested(t *testing.T) {
+	untouched := defaults()
+	untouched.Listen, untouched.Servers, untouched.Notices = Listen{}, nil, nil
+	changed := parse(t, "-rWshfd --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
+		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --drain 1 8080 10.0.0.1")
+	changed.Listen, changed.Servers = Listen{}, nil
+	was, is := reflect.ValueOf(untouched), reflect.ValueOf(*changed)
+	for i := range was.NumField() {
+		switch name := was.Type().Field(i).Name; name {
+		case "Listen", "Servers", "Notices":
+		default:
+			if was.Field(i).Equal(is.Field(i)) {
+				t.Errorf("no flag changed %s", name)
+			}
+		}
+	}
+}
+
+func TestServersInOrder(t *testing.T) {
+	o := parse(t, "-r [::1]:80 www1 www2:81 www1 /run/a.sock [fe80::1%eth0]:82:1")
+	want := []string{"www1:80", "www2:81", "www1:80", "/run/a.sock", "[fe80::1%eth0]:82:1:0:0:0"}
+	for i, s := range o.Servers {
+		if s.String() != want[i] {
+			t.Errorf("server %d is %s, want %s", i, s, want[i])
+		}
+	}
+	if len(o.Servers) != len(want) {
+		t.Errorf("%d servers, want %d", len(o.Servers), len(want))
+	}
+}
+
+func TestRefused(t *testing.T) {
+	tests := []struct{ line, want string }{
+		{"8080", "no servers: give at least one after the listening address"},
+		{"-f", "no listening address: give [host:]port or /path, and the servers after it"},
+		{"--bogus 80 a", `unknown flag "--bogus" (see pen --help)`},
+		{"-N 80 a", `unknown flag "-N" (see pen --help)`},
+		{"-fzr 80 a", `unknown flag "-z" (see pen --help)`},
+		{"---f 80 a", `"---f" is no flag (see pen --help)`},
+		{"-x", `-x, --max-conns: N is missing (see pen --help)`},
+		{"-fx", `-x, --max-conns: N is missing (see pen --help)`},
+		{"--splice", `--splice: MODE is missing (see pen --help)`},
+		{"-test.v 80 a", `-t, --timeout "est.v": must be seconds`},
+		{"--roundrobin=maybe 80 a", `-r, --roundrobin "maybe": must be true or false, or left out`},
+		{"-b -1 80 a", `-b, --blacklist "-1": must be seconds, to the millisecond, in 0..1000000000`},
+		{"-b 0.0001 80 a", `-b, --blacklist "0.0001": must be seconds, to the millisecond, in 0..1000000000`},
+		{"-b 9999999999999999999 80 a", `-b, --blacklist "9999999999999999999": must be seconds, to the millisecond, in 0..1000000000`},
+		{"-t 0 80 a", `-t, --timeout "0": must be seconds, to the millisecond, in 0.001..86400`},
+		{"-t 5s 80 a", `-t, --timeout "5s": must be seconds, to the millisecond, in 0.001..86400`},
+		{"-t 1e3 80 a", `-t, --timeout "1e3": must be seconds, to the millisecond, in 0.001..86400`},
+		{"-t . 80 a", `-t, --timeout ".": must be seconds, to the millisecond, in 0.001..86400`},
+		{"-T 0.5 80 a", `-T, --tracking "0.5": must be whole seconds in 0..1000000000`},
+		{"--keepalive 40000 80 a", `--keepalive "40000": must be whole seconds in 0..32767`},
+		{"--user-timeout 2147484 80 a", `--user-timeout "2147484": must be seconds, to the millisecond, in 0..2147483`},
+		{"--check-interval 0 80 a", `--check-interval "0": must be seconds, to the millisecond, in 0.01..86400`},
+		{"-c 0 80 a", `-c, --clients "0": must be a whole number in 1..100000000`},
+		{"-c 0x10 80 a", `-c, --clients "0x10": must be a whole number in 1..100000000`},
+		{"-c +5 80 a", `-c, --clients "+5": must be a whole number in 1..100000000`},
+		{"-x 99999999999999999999 80 a", `-x, --max-conns "99999999999999999999": must be a whole number in 1..10000000`},
+		{"-q x 80 a", `-q, --backlog "x": must be a whole number, at most 2147483647`},
+		{"-m 1000001 80 a", `-m, --accept-batch "1000001": must be a whole number, at most 1000000`},
+		{"-m --7 80 a", `-m, --accept-batch "--7": must be a whole number, at most 1000000`},
+		{"--debug=10 80 a", `-d, --debug "10": must be a whole number in 0..9`},
+		{"--track-prefix 32 80 a", `--track-prefix "32": must be V4/V6 with V4 in 1..32 and V6 in 1..128, as in 32/64`},
+		{"--track-prefix 0/64 80 a", `--track-prefix "0/64": must be V4/V6 with V4 in 1..32 and V6 in 1..128, as in 32/64`},
+		{"--track-prefix 32/129 80 a", `--track-prefix "32/129": must be V4/V6 with V4 in 1..32 and V6 in 1..128, as in 32/64`},
+		{"--splice maybe 80 a", `--splice "maybe": must be auto, always or never`},
+		{"--steer ip 80 a", `--steer "ip": must be off, cpu or client`},
+		{"--poller epoll 80 a", `--poller "epoll": must be raw or gnet`},
+		{"--pipe-size 3k 80 a", `--pipe-size "3k": must be a power of two in 4k..1m`},
+		{"--pipe-size 2k 80 a", `--pipe-size "2k": must be a power of two in 4k..1m`},
+		{"--pipe-size 2m 80 a", `--pipe-size "2m": must be a power of two in 4k..1m`},
+		{"--pipe-size k 80 a", `--pipe-size "k": must be a power of two in 4k..1m`},
+		{"--pipe-size 0 80 a", `--pipe-size "0": must be a power of two in 4k..1m`},
+		{"--pipe-size 9223372036854775807k 80 a", `--pipe-size "9223372036854775807k": must be a power of two in 4k..1m`},
+		{"--loops 1025 80 a", `--loops "1025": must be a whole number in 0..1024`},
+		{"--cpus 0- 80 a", `--cpus "0-": must be auto or a list of CPUs in 0..1023, as in 0-3,8`},
+		{"--cpus 1,0-2 80 a", `--cpus "1,0-2": CPU 1 is named twice`},
+		{"--check http:health 80 a", `--check "http:health": must be tcp, http:/path or off`},
+		{"--check http://www1/health 80 a", `--check "http://www1/health": must not name a host, only a path, as in http:/health`},
+		{"--check http:/health#top 80 a", `--check "http:/health#top": must be tcp, http:/path or off`},
+		{"--check ping 80 a", `--check "ping": must be tcp, http:/path or off`},
+		{"--rise 0 80 a", `--rise "0": must be a whole number in 1..1000`},
+		{"--fall 0 80 a", `--fall "0": must be a whole number in 1..1000`},
+		{"--pidfile= 80 a", `-p, --pidfile "": must be the name of a file`},
+		{"--user= 80 a", `-u, --user "": must be the name or number of a user`},
+		{"--chroot= 80 a", `-j, --chroot "": must be the name of a directory`},
+		{"-e ::1 80 a", `emergency server "::1": an IPv6 address must stand in brackets, as in [::1]:80`},
+		{"-e a:0 80 a", `emergency server "a:0": port must be 1..65535`},
+		{"80 -r a", `server "-r": flags come before the listening address`},
+		{"80 a -f", `server "-f": flags come before the listening address`},
+		// PEN.md 1.8: Pen took these two without a word.
+		{"80 127.0.0.1:21001:notanumber:5", `server "127.0.0.1:21001:notanumber:5": soft limit must be a whole number in 0..2147483647`},
+		{"80 127.0.0.1:99999", `server "127.0.0.1:99999": port must be 1..65535`},
+		{"99999 a", `listen "99999": port must be 1..65535`},
+		{"/run/pen.sock a", `server "a": port is missing, and a Unix socket to listen on has none to fall back on`},
+	}
+	for _, test := range tests {
+		o, err := Parse("pen", strings.Fields(test.line))
+		var usage *UsageError
+		if o != nil || !errors.As(err, &usage) || err.Error() != test.want {
+			t.Errorf("pen %s:\ngot  %v\nwant %s", test.line, err, test.want)
+		}
+	}
+}
+
+func TestRefusedWithSpecialBytes(t *testing.T) {
+	for _, args := range [][]string{
+		{"-p", "a\x00b", "80", "a"},
+		{"--check", "http:/a b", "80", "a"},
+		{"--check", "http:/a\r\nHost: x", "80", "a"},
+		{"--a\nb", "80", "a"},
+		{"80", "a\nb"},
+		{"80", ""},
+		{"", "a"},
+	} {
+		_, err := Parse("pen", args)
+		if ExitCode(err) != 64 || strings.ContainsAny(err.Error(), "\r\n\x00") {
+			t.Errorf("%q: want one line and status 64, got %v", args, err)
+		}
+	}
+}
+
+func TestAnswersInsteadOfOptions(t *testing.T) {
+	for _, test := range []struct {
+		line string
+		want error
+	}{
+		{"--help", ErrHelp},
+		{"-f --help --bogus", ErrHelp},
+		{"--version", ErrVersion},
+		{"-f --version 80", ErrVersion},
+	} {
+		if o, err := Parse("pen", strings.Fields(test.line)); o != nil || !errors.Is(err, test.want) {
+			t.Errorf("pen %s: got %v, want %v", test.line, err, test.want)
+		}
+	}
+}

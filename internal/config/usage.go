@@ -1,0 +1,61 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// usageWidth is the width of the usage text in columns.
+const usageWidth = 100
+
+// Usage writes the usage text for a program called by name.
+func Usage(w io.Writer, name string) {
+	fmt.Fprintf(w, usageHead, name, strings.Repeat(" ", len(name)))
+	for _, s := range define(new(Options), new(bool)) {
+		fmt.Fprintf(w, "\n%s\n%s", s.title, s.flags.FlagUsagesWrapped(usageWidth))
+	}
+	fmt.Fprint(w, usageTail)
+}
+
+const usageHead = `Usage: %[1]s [flags] [host:]port|/path server...
+       %[1]s demo [--tour-only] [flags]
+       %[1]s --help | --version
+
+Balances TCP connections over servers, and remembers which server each client had.
+
+The first argument says where to listen:
+  8080  *:8080     every address, IPv4 and IPv6
+  0.0.0.0:8080     every IPv4 address        [::]:8080   every IPv6 address
+  host:8080        one address               /path       a Unix socket
+
+Each further argument is a server: host[:port[:soft[:hard[:weight[:prio]]]]] or the path of a Unix socket.
+An IPv6 address stands in brackets, as in [::1]:8080. A missing port is the one listened on, a missing number is 0.
+From soft connections on a server gets only the clients that had it before, from hard on nobody; soft 0 is no limit.
+
+Flags come before the addresses. Short ones may be joined: -fdr. SEC is in seconds, and may be 0.5 where that is of use.
+`
+
+const usageTail = `
+Signals
+  TERM, INT   stop accepting, let connections finish (--drain), leave; a second one closes them at once
+  USR1        write statistics to the log
+
+Exit status: 0 after a clean stop, 1 if the start failed, 64 if the command line is wrong.
+`
+
+// Version is what the build knows of itself: the module's version, the commit if it was built from one, and the Go release.
+func Version() string {
+	version := []string{"unknown"}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version[0] = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				version = append(version, s.Value)
+			}
+		}
+	}
+	return strings.Join(append(version, runtime.Version()), " ")
+}

@@ -1,0 +1,89 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func TestUsage(t *testing.T) {
+	var text strings.Builder
+	Usage(&text, "pen")
+	if !strings.HasPrefix(text.String(), "Usage: pen [flags] [host:]port|/path server...\n") {
+		t.Errorf("begins with %.60q", text.String())
+	}
+	for i, line := range strings.Split(text.String(), "\n") {
+		if len(line) > 120 || strings.HasSuffix(line, " ") || strings.ContainsAny(line, "`%\t") {
+			t.Errorf("line %d is no line for a terminal: %q", i+1, line)
+		}
+	}
+	for _, s := range define(new(Options), new(bool)) {
+		if !strings.Contains(text.String(), "\n\n"+s.title+"\n") {
+			t.Errorf("heading %q is missing", s.title)
+		}
+		s.flags.VisitAll(func(f *pflag.Flag) {
+			spelled := "      --" + f.Name
+			if f.Shorthand != "" {
+				spelled = "  -" + f.Shorthand + ", --" + f.Name
+			}
+			if n := strings.Count(text.String(), "\n"+spelled+" "); n != 1 {
+				t.Errorf("--%s has %d lines", f.Name, n)
+			}
+		})
+	}
+	// A few lines in full: a default, a default of 0 that is in the words, a flag that counts.
+	for _, want := range []string{
+		`  -t, --timeout SEC +how long a server has to accept a connection \(default 5\)`,
+		`      --idle-timeout SEC +close a connection so long after its last byte; 0 never`,
+		`  -d, --debug +log more; may be repeated`,
+		`      --pipe-size BYTES +what a splice pipe can hold: a power of two, 4k to 1m \(default 256k\)`,
+	} {
+		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(text.String()) {
+			t.Errorf("no line like %s", want)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	tests := []struct {
+		err            error
+		code           int
+		stdout, stderr string // beginnings; "" = nothing at all
+	}{
+		{nil, 0, "", ""},
+		{ErrHelp, 0, "Usage: pen ", ""},
+		{ErrVersion, 0, "pen ", ""},
+		{usagef("no servers"), 64, "", "pen: no servers\n"},
+		{fmt.Errorf("start: %w", usagef("bad")), 64, "", "pen: start: bad\n"},
+		{errors.New("listen *:80: address in use"), 1, "", "pen: listen *:80: address in use\n"},
+	}
+	_, none := Parse("pen", nil)
+	tests = append(tests, struct {
+		err            error
+		code           int
+		stdout, stderr string
+	}{none, 64, "", "Usage: pen "})
+	for _, test := range tests {
+		var stdout, stderr strings.Builder
+		code := Report("pen", test.err, &stdout, &stderr)
+		if code != test.code || code != ExitCode(test.err) {
+			t.Errorf("%v: status %d, want %d", test.err, code, test.code)
+		}
+		for _, stream := range []struct{ name, got, want string }{{"stdout", stdout.String(), test.stdout}, {"stderr", stderr.String(), test.stderr}} {
+			if !strings.HasPrefix(stream.got, stream.want) || stream.want == "" && stream.got != "" {
+				t.Errorf("%v: %s is %.60q, want %q", test.err, stream.name, stream.got, stream.want)
+			}
+		}
+	}
+}
+
+func TestVersionNamesTheRelease(t *testing.T) {
+	if v := Version(); !strings.HasSuffix(v, runtime.Version()) || strings.Contains(v, "\n") {
+		t.Errorf("version is %q", v)
+	}
+}
