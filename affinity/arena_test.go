@@ -2,6 +2,7 @@ package affinity
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -53,10 +54,10 @@ func TestLayout(t *testing.T) {
 		if slots < 2*minMean && l.stripes != 1 {
 			t.Errorf("%d slots: %d stripes for a small table", slots, l.stripes)
 		}
-		if per := float64(l.bytes()) / float64(slots); slots >= 2_100_000 && per > 80 {
+		if per := float64(l.bytes()) / float64(slots); slots >= 1_100_000 && per > 80 {
 			t.Errorf("%d slots: %.2f bytes each", slots, per)
 		}
-		if p := chanceOfFull(slots, l); p > 1e-34 {
+		if p := chanceOfFull(slots, l); p > 1e-39 {
 			t.Errorf("%d slots in %+v: a stripe is full with probability %g", slots, l, p)
 		}
 	}
@@ -83,21 +84,10 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestNewReportsWhatTheKernelRefuses(t *testing.T) {
-	// An address space that is used up already: every mapping is refused.
-	var old syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &old); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: 1 << 20, Max: old.Max}); err != nil {
-		t.Fatal(err)
-	}
-	table, err := New(100_000_000, 0)
-	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &old); err != nil {
-		t.Fatal(err)
-	}
-	if table != nil || err == nil || !strings.HasSuffix(err.Error(), "cannot allocate memory; ask for fewer") {
-		t.Errorf("error %v", err)
+func TestArenaLargerThanTheAddressSpace(t *testing.T) {
+	mem, err := mapArena(1 << 47)
+	if mem != nil || !errors.Is(err, syscall.ENOMEM) || err.Error() != "map 140737488355328 bytes of memory: cannot allocate memory" {
+		t.Errorf("mapped %d bytes, error %v", len(mem), err)
 	}
 }
 
@@ -109,6 +99,7 @@ func TestLargeTableIsTouchedLazily(t *testing.T) {
 	if uintptr(unsafe.Pointer(&table.arena[0]))%64 != 0 {
 		t.Error("the arena does not begin at a cache line")
 	}
+	before, _ := residency(t, table)
 	for n := range 10 {
 		table.Visit(client(n), start)
 		table.Peek(client(n+1000), start)
@@ -121,15 +112,15 @@ func TestLargeTableIsTouchedLazily(t *testing.T) {
 	if got != 10 {
 		t.Errorf("Each yields %d entries, want 10", got)
 	}
-	if rss, _ := residency(t, table); rss > 10*pageSize {
-		t.Errorf("10 clients make %d bytes resident, want at most one page each", rss)
+	// One page each. The rest is for the Go runtime, with whose mappings the kernel may have merged ours.
+	if rss, _ := residency(t, table); rss-before > 32*pageSize {
+		t.Errorf("10 clients make %d bytes resident, want one page each", rss-before)
 	}
 }
 
 func TestHugePagesAreAskedForOnceTheyPay(t *testing.T) {
-	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
-		return // this kernel has none to give
-	}
+	_, err := os.Stat("/sys/kernel/mm/transparent_hugepage")
+	kernelHasThem := err == nil
 	table := mappedTable(t, 300_000, 0)
 	if table.hugeAt == 0 {
 		t.Fatalf("never for %d bytes", table.Bytes())
@@ -138,19 +129,19 @@ func TestHugePagesAreAskedForOnceTheyPay(t *testing.T) {
 	for n := range last {
 		table.Visit(client(n), start)
 	}
-	if _, flags := residency(t, table); !strings.Contains(flags, " nh") {
-		t.Errorf("flags %q after %d clients, want nh", flags, last)
+	if _, flags := residency(t, table); table.huge.Load() || kernelHasThem && !strings.Contains(flags, " nh") {
+		t.Errorf("asked for too early, or flags %q after %d clients without nh", flags, last)
 	}
 	table.Visit(client(last), start)
-	if _, flags := residency(t, table); !strings.Contains(flags, " hg") {
-		t.Errorf("flags %q after %d clients, want hg", flags, table.hugeAt)
+	if _, flags := residency(t, table); !table.huge.Load() || kernelHasThem && !strings.Contains(flags, " hg") {
+		t.Errorf("not asked for, or flags %q after %d clients without hg", flags, last+1)
 	}
 	if small := mappedTable(t, 1000, 0); small.hugeAt != 0 {
 		t.Errorf("a small table asks at %d", small.hugeAt)
 	}
 }
 
-// residency returns what /proc/self/smaps says of the arena: resident bytes and the kernel's flags (nh: no huge pages, hg: huge pages wanted).
+// residency returns what /proc/self/smaps says of the mapping that holds the arena: resident bytes and the kernel's flags (nh: no huge pages, hg: huge pages wanted).
 func residency(t *testing.T, table *Table) (rss int, flags string) {
 	t.Helper()
 	smaps, err := os.ReadFile("/proc/self/smaps")

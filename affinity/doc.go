@@ -15,14 +15,14 @@
 // letter. With n goroutines inserting, Len may exceed Cap by n until they return, never afterwards.
 //
 // One exception is left open, and it is out of reach: a stripe whose share of the arena is full gives up its own tail, whatever the others hold.
-// Shares have so much slack (see layoutFor) that, for keys the secret scatters, the chance is below 1e-34 for each client that comes in.
+// Shares have so much slack (see layoutFor) that, for keys the secret scatters, the chance is below 1e-39 for each client that comes in.
 //
 // Time. The caller passes now: unix nanoseconds, not negative, the same clock for all callers. The table keeps whole seconds. Entries expire by the
 // time of their last Visit, so LRU order is expiry order, and Expire looks at tails only.
 // Callers whose now lags behind that of others by d may see an entry removed up to d late; it stops matching on time.
 //
 // Locks. Any method may be called by any goroutine. A lock is held for one probe sequence and a few list links, never while a caller's function runs
-// and never together with a second one. The longest hold is Each copying one stripe (0.2 ms at 10 million clients). Only New, Close and Each allocate or
+// and never together with a second one. The longest hold is Each copying one stripe (about 1 ms at 10 million clients). Only New, Close and Each allocate or
 // map memory; Visit gives the kernel one madvise in the life of a large table.
 //
 // Memory. The arena is touched as clients come, and what was touched stays resident: a forgotten client's page is not given back.

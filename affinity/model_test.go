@@ -166,7 +166,7 @@ func sameContent(table *Table, m *model) error {
 // tight is one stripe with as few slots as an exact table can do with: long probes, and gaps that close around the end.
 func tight(slots int) layout { return layout{stripes: 1, share: slots + 2} }
 
-// shapes are tables of all sorts. Those with several stripes have room enough in each for every client the steps can name.
+// shapes are tables of all sorts, none with stripes that could fill up. In the first eight no choice of clients can fill one; the rest rely on chance.
 func shapes() []struct {
 	slots int
 	layout

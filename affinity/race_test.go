@@ -71,6 +71,38 @@ func TestManyGoroutines(t *testing.T) {
 	}
 }
 
+func TestStripesThatEmptyWhileWaitedFor(t *testing.T) {
+	// Whoever chose a stripe for its tail may find it empty, or with another tail, once it holds the stripe.
+	for range 20 {
+		table := heapTable(1, time.Second, layout{stripes: 8, share: 40})
+		hammer(8, func(_ int, rng *rand.Rand) {
+			for range 500 {
+				table.Visit(client(rng.IntN(30)), start)
+				table.Visit(client(rng.IntN(30)), start)
+				table.Expire(start+9*second, 2)
+				table.Forget(client(rng.IntN(30)))
+			}
+		})
+		if err := verify(table); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFullTableIsNotOverfull(t *testing.T) {
+	table := heapTable(10, 0, layoutFor(10))
+	for n := range 10 {
+		table.Visit(client(n), start)
+	}
+	// As for an inserter whose excess was removed by others between its two questions.
+	if table.makeRoom(seconds(start)); table.Len() != 10 {
+		t.Errorf("room made in a table that is just full: %d clients", table.Len())
+	}
+	if table.takeExcess() {
+		t.Error("one client of ten is in excess")
+	}
+}
+
 func TestExactAfterParallelVisits(t *testing.T) {
 	const slots = 1000
 	table := heapTable(slots, 0, layoutFor(slots))

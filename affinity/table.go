@@ -213,7 +213,7 @@ func (t *Table) Len() int { return int(t.used.Load()) }
 // Cap is the number of clients the table was made for.
 func (t *Table) Cap() int { return int(t.capacity) }
 
-// Bytes is the size of the arena: address space, of which the kernel makes resident what clients touch. At most 80 bytes a client from 2.1 million clients on.
+// Bytes is the size of the arena: address space, of which the kernel makes resident what clients touch. At most 80 bytes a client from 1.1 million clients on.
 func (t *Table) Bytes() int64 { return int64(len(t.arena)) }
 
 // Evictions counts clients that were forgotten to make room for others, though they had not expired.

@@ -154,6 +154,26 @@ func TestSecretsDiffer(t *testing.T) {
 	}
 }
 
+func TestEveryByteOfSecretAndKeyCounts(t *testing.T) {
+	table := heapTable(10, 0, layoutFor(10))
+	k := client(1)
+	_, plain := table.locate(&k)
+	for i := range table.secret {
+		table.secret[i] ^= 1
+		if _, tag := table.locate(&k); tag == plain {
+			t.Errorf("byte %d of the secret makes no difference", i)
+		}
+		table.secret[i] ^= 1
+	}
+	for i := range k {
+		k[i] ^= 1
+		if _, tag := table.locate(&k); tag == plain {
+			t.Errorf("byte %d of the key makes no difference", i)
+		}
+		k[i] ^= 1
+	}
+}
+
 func TestStripesFillEvenly(t *testing.T) {
 	// Addresses that differ in one bit only, and in the network part only, must scatter as well as any.
 	const stripes, clients = 64, 64 * 1000

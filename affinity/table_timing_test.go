@@ -150,8 +150,11 @@ func BenchmarkVisit1M(b *testing.B)         { benchmarkVisit(b, 1_000_000) }
 func BenchmarkVisitTenMillion(b *testing.B) { benchmarkVisit(b, 10_000_000) }
 
 // benchmarkTable runs what the rivals cannot do, and first the floor: what the machine takes to read one random slot, when nothing else can be done meanwhile.
-func benchmarkTable(b *testing.B, clients int) {
+func benchmarkTable(b *testing.B, clients int, huge bool) {
 	table := mappedTable(b, clients, 0)
+	if huge {
+		adviseHuge(table.arena)
+	}
 	fill(table, clients)
 	b.Run("floor", func(b *testing.B) {
 		all := slotsOf(table.arena)
@@ -173,9 +176,12 @@ func benchmarkTable(b *testing.B, clients int) {
 	})
 }
 
-func BenchmarkTable1k(b *testing.B)         { benchmarkTable(b, 1_000) }
-func BenchmarkTable1M(b *testing.B)         { benchmarkTable(b, 1_000_000) }
-func BenchmarkTableTenMillion(b *testing.B) { benchmarkTable(b, 10_000_000) }
+func BenchmarkTable1k(b *testing.B)         { benchmarkTable(b, 1_000, false) }
+func BenchmarkTable1M(b *testing.B)         { benchmarkTable(b, 1_000_000, false) }
+func BenchmarkTableTenMillion(b *testing.B) { benchmarkTable(b, 10_000_000, false) }
+
+// BenchmarkTableTenMillionHuge begins with the huge pages that khugepaged would make of such a table in some minutes.
+func BenchmarkTableTenMillionHuge(b *testing.B) { benchmarkTable(b, 10_000_000, true) }
 
 // BenchmarkEach reports how long one stripe is held while it is copied.
 func BenchmarkEach1M(b *testing.B)         { benchmarkEach(b, 1_000_000) }

@@ -21,10 +21,10 @@ type listener struct {
 // accept takes waiting connections, a batch at most, each on to connect.
 func (l *Loop) accept() {
 	ln := &l.listener
+	ln.more = true // also while accepting rests: the event that brought us here will not come again
 	if ln.paused || ln.fd.Int() < 0 {
 		return
 	}
-	ln.more = true
 	for range l.cfg.AcceptBatch {
 		if !l.gate.enter(l) {
 			l.ledger.Add(account.LimitReached, 1)

@@ -31,51 +31,37 @@ func (l *Loop) abort(c *conn, gone *end) {
 func (l *Loop) startLinger(c *conn, gone *end, how ending) {
 	l.tell(c)
 	l.drop(gone)
-	_, toSurvivor := c.survivor()
-	l.empty(c.other(toSurvivor))
+	l.empty(&c.up)
+	l.empty(&c.down)
 	c.ending = how
 	l.enterState(c, lingering)
 	l.linger(c)
 }
 
-// survivor returns the end a lingering connection still has and the direction that leads to it.
-func (c *conn) survivor() (*end, *half) {
+// survivor returns the end a lingering connection still has.
+func (c *conn) survivor() *end {
 	if c.client.fd >= 0 {
-		return &c.client, &c.down
+		return &c.client
 	}
-	return &c.server, &c.up
+	return &c.server
 }
 
-// brokenUnseen looks into an error event that no read will come across, because reading from that end is over. The kernel is asked before it is believed.
-func (l *Loop) brokenUnseen(c *conn, e *end) bool {
-	from := &c.up
-	if e == &c.server {
-		from = &c.down
+// failure looks into an error event that no read will come across, because reading from that end is over. The kernel is asked before it is believed; 0: nothing is wrong.
+func failure(e *end) syscall.Errno {
+	if !e.failed {
+		return 0
 	}
-	if !from.eof || sys.PendingError(int(e.fd)) == 0 {
-		return false
-	}
-	l.abort(c, e)
-	return true
+	e.failed = false
+	return sys.PendingError(int(e.fd))
 }
 
-// linger moves a lingering connection on: out with what is pending, away with what comes in, and the close when the peer has everything or its time is up.
+// linger moves a lingering connection on: away with what comes in, and the close when the peer has everything, or is gone, or its time is up.
+// Invariant: nothing is pending, since a source's end or error is met only by reading, and reading waits until the bytes before it are out.
 func (l *Loop) linger(c *conn) {
-	s, h := c.survivor()
-	if h.pending() && s.writable {
-		l.flush(c, h, s)
-	}
-	late := l.wheel.now-c.since >= ticks(lingerTime)
+	s := c.survivor()
+	late := l.clock-c.since >= ticks(lingerTime)
 	switch {
-	case late:
-		l.close(c, c.cause)
-	case h.pending():
-		if l.watch(s, true) != nil {
-			l.close(c, account.Local)
-			return
-		}
-		l.setTimer(c, lingerTime)
-	case c.ending == byReset && unsent(s) == 0, c.ending == byFin && l.discard(s):
+	case late, failure(s) != 0, c.ending == byReset && unsent(s) == 0, c.ending == byFin && l.discard(s):
 		l.close(c, c.cause)
 	default:
 		if c.ending == byFin && l.watch(s, false) != nil {
@@ -110,8 +96,7 @@ func (l *Loop) discard(e *end) (ended bool) {
 // close is the only way out: it gives back everything a connection owns, in the reverse order of how it was got, and counts it out.
 func (l *Loop) close(c *conn, why account.Cause) {
 	if c.state == lingering && c.ending == byReset {
-		s, _ := c.survivor()
-		sys.ResetOnClose(int(s.fd))
+		sys.ResetOnClose(int(c.survivor().fd))
 	}
 	l.tell(c)
 	l.empty(&c.up)

@@ -38,7 +38,10 @@ const (
 //	connect stands             OUT
 //	connect refused            OUT ERR HUP
 //
-// Hence: after RDHUP, HUP or ERR reading goes on until it answers 0 or an error, a short read notwithstanding.
+//	peer sent urgent data      IN PRI      read stops short at the mark and gets past it when called again; splice stays there: EAGAIN, or 0 if the end is queued behind
+//
+// Hence: after RDHUP, HUP or ERR reading goes on until it answers 0 or an error, after PRI until EAGAIN, a short read notwithstanding; and no splice's 0 is believed.
+// A Unix socket's read also stops short behind bytes that came with descriptors, and nothing tells: there a short read never means anything.
 
 // end is one socket of a connection.
 type end struct {
@@ -48,20 +51,28 @@ type end struct {
 	watchOut bool  // registered for writability as well
 	readable bool  // reading may bring something: set by events, cleared by EAGAIN or a short read
 	writable bool  // writing may take something: set by events, cleared by EAGAIN or a short write
-	hangup   bool  // RDHUP, HUP or ERR was seen: a short read no longer means there is nothing left
-	reset    bool  // the peer's RST has shown itself to a write; the reads after it would take it for an end of file
+	thorough bool  // a short read does not mean that there is nothing left: RDHUP, HUP or ERR was seen, or urgent data, or it is a Unix socket
+	urgent   bool  // urgent data was seen: no splice gets past its mark
+	reset    bool  // an error of the connection has shown itself to a write; the reads after it would take it for an end of file
+	failed   bool  // ERR was seen and not yet looked into
 }
 
 func (e *end) note(events uint32) {
 	const over = sys.RdHup | sys.Hup | sys.Err
-	if events&(sys.In|over) != 0 {
+	if events&(sys.In|urgent|over) != 0 {
 		e.readable = true
 	}
 	if events&(sys.Out|sys.Hup|sys.Err) != 0 {
 		e.writable = true
 	}
-	if events&over != 0 {
-		e.hangup = true
+	if events&(urgent|over) != 0 {
+		e.thorough = true
+	}
+	if events&sys.Err != 0 {
+		e.failed = true
+	}
+	if events&urgent != 0 {
+		e.urgent = true
 	}
 }
 
@@ -123,7 +134,7 @@ func (l *Loop) open(fd int, peer netip.AddrPort) *conn {
 		l.free = c.next
 	}
 	*c = conn{peer: peer}
-	c.client = end{conn: c, fd: int32(fd), readable: true, writable: true}
+	c.client = end{conn: c, fd: int32(fd), readable: true, writable: true, thorough: l.cfg.Endpoint.Path != ""}
 	c.server = end{conn: c, fd: -1}
 	c.up.flow.Start(l.cfg.Splice)
 	c.down.flow.Start(l.cfg.Splice)

@@ -42,7 +42,7 @@ func (l *Loop) dial(c *conn) syscall.Errno {
 	if e != 0 {
 		return e
 	}
-	c.server = end{conn: c, fd: int32(fd)}
+	c.server = end{conn: c, fd: int32(fd), thorough: to.Path != ""}
 	l.enter(&c.server)
 	if to.Path == "" {
 		if e := l.cfg.Tuning.Apply(fd); e != 0 {
@@ -74,23 +74,22 @@ func family(to *balance.Address) int {
 	return sys.Inet6
 }
 
-// connected is told that a connecting server stirred, and finds out how it went.
-func (l *Loop) connected(c *conn) {
-	switch e := ask(int(c.server.fd), &c.chosen.Addr); e {
-	case 0, syscall.EISCONN:
+// connected finds out how a connect went: when its server stirred, or late, when its time is up. The answer may be there by then, with only its event still to come.
+func (l *Loop) connected(c *conn, late bool) {
+	e := ask(int(c.server.fd), &c.chosen.Addr)
+	underWay := e == syscall.EALREADY || e == syscall.EINPROGRESS
+	switch {
+	case e == 0, e == syscall.EISCONN:
 		l.established(c)
-	case syscall.EALREADY, syscall.EINPROGRESS: // a stale or early event
+	case underWay && !late: // a stale or early event
 		l.ledger.Add(account.Stale, 1)
 	default:
+		if underWay {
+			e = syscall.ETIMEDOUT
+		}
 		l.undial(c, e)
 		l.connect(c)
 	}
-}
-
-// tooLate ends a connect that took longer than the connect timeout.
-func (l *Loop) tooLate(c *conn) {
-	l.undial(c, syscall.ETIMEDOUT)
-	l.connect(c)
 }
 
 // undial takes back a dial that failed: the socket, and the choice, with a verdict on whose fault it was.
@@ -111,9 +110,8 @@ func (l *Loop) undial(c *conn, e syscall.Errno) {
 	default:
 		l.ledger.Add(account.Refused, 1)
 	}
-	l.balancer.Failed(server, l.now())
-	if l.complaints.allow(l.now()) {
-		l.log.Warn("connect", "server", server.Name, "address", server.Addr, "client", c.peer, "error", e, "out_for", l.balancer.Plan().BlacklistTime)
+	if l.balancer.Failed(server, l.now()) {
+		l.log.Warn("blacklisting server", "server", server.Name, "address", server.Addr, "client", c.peer, "error", e, "for", l.balancer.Plan().BlacklistTime)
 	}
 }
 

@@ -25,6 +25,15 @@ func (l *Loop) carry(c *conn) {
 	if c.state != forwarding {
 		return
 	}
+	if c.up.eof && !c.down.over() && failure(&c.client) != 0 {
+		l.abort(c, &c.client)
+		return
+	}
+	if c.down.eof && !c.up.over() {
+		if e := failure(&c.server); e != 0 {
+			l.giveUp(c, &c.up, &c.server, e)
+		}
+	}
 	if c.up.over() && c.down.over() {
 		l.settle(c)
 		return
@@ -35,7 +44,7 @@ func (l *Loop) carry(c *conn) {
 	}
 	carried := c.up.bytes + c.down.bytes
 	if carried != before {
-		c.active = l.wheel.now
+		c.active = l.clock
 	}
 	if carried-c.up.told-c.down.told >= tellBytes {
 		l.tell(c)
@@ -79,7 +88,7 @@ func (l *Loop) forward(c *conn, h *half, src, dst *end) {
 
 // read takes bytes from the source by whichever way suits the direction, and sends them on if that needs no waiting.
 func (l *Loop) read(c *conn, h *half, src, dst *end, budget int) (n int, e syscall.Errno) {
-	if h.broken || !h.flow.Splicing() {
+	if h.broken || src.urgent || !h.flow.Splicing() {
 		return l.readCopy(c, h, src, dst)
 	}
 	if h.pipe == nil {
@@ -96,8 +105,8 @@ func (l *Loop) read(c *conn, h *half, src, dst *end, budget int) (n int, e sysca
 		h.flow.Refused()
 		l.restPipe(h)
 		return 0, 0
-	case e == 0 && n == 0:
-		e = l.sourceEnded(c, h, src)
+	case e == 0 && n == 0: // the end, or an urgent mark before it: a read knows
+		return l.readCopy(c, h, src, dst)
 	case e == 0 && n < budget: // what the budget cut short says nothing of the size of what comes
 		h.flow.Spliced(n)
 	}
@@ -115,7 +124,7 @@ func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno
 	case n == 0:
 		return 0, l.sourceEnded(c, h, src)
 	}
-	if n < len(l.buf) && !src.hangup {
+	if n < len(l.buf) && !src.thorough {
 		src.readable = false
 	}
 	if h.broken {
@@ -172,7 +181,11 @@ func (l *Loop) flush(c *conn, h *half, dst *end) {
 		}
 		l.ledger.Add(account.BytesCopied, uint64(n))
 	} else {
-		n, e = h.pipe.Pump(int(dst.fd))
+		for e == 0 && h.pipe.Data > 0 { // a short pump alone does not mean that the socket is full, and if it is not there will be no event
+			var pumped int
+			pumped, e = h.pipe.Pump(int(dst.fd))
+			n += pumped
+		}
 		l.ledger.Add(account.BytesSpliced, uint64(n))
 	}
 	h.bytes += uint64(n)
@@ -188,7 +201,7 @@ func (l *Loop) flush(c *conn, h *half, dst *end) {
 func (l *Loop) giveUp(c *conn, h *half, dst *end, e syscall.Errno) {
 	h.broken = true
 	l.empty(h)
-	dst.reset = dst.reset || e == syscall.ECONNRESET
+	dst.reset = dst.reset || e != syscall.EPIPE // EPIPE: its stream has ended orderly before
 	dst.readable = true
 	l.later(c)
 }
@@ -206,13 +219,13 @@ func (l *Loop) finish(c *conn, h *half, dst *end) {
 }
 
 // settle ends a connection both of whose directions are over. A side that is still sending into a broken direction is lingered with: closing a socket with unread bytes would send RST, and that would
-// destroy what the peer has not yet taken.
+// destroy what the peer has not yet taken. A server still sending to a client that is gone has nothing of its own to lose: the client has ended, and the server has been told.
 func (l *Loop) settle(c *conn) {
 	switch {
 	case c.up.broken && !c.up.eof && !c.down.broken:
 		l.startLinger(c, &c.server, byFin)
 	case c.down.broken && !c.down.eof && !c.up.broken:
-		l.startLinger(c, &c.client, byFin)
+		l.abort(c, &c.client)
 	default:
 		l.close(c, c.cause)
 	}

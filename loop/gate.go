@@ -28,8 +28,9 @@ func (g *gate) enter(l *Loop) bool {
 			}
 			continue
 		}
-		if l.starved.waiting.CompareAndSwap(false, true) {
-			g.waiting.Add(1)
+		if !l.starved.waiting.Load() {
+			g.waiting.Add(1) // before the mark: it may count a loop too many, never one too few
+			l.starved.waiting.Store(true)
 		}
 		// Room made between the look and the mark would go unannounced: look again.
 		if g.live.Load() >= g.max.Load() {

@@ -48,15 +48,15 @@ type rig struct {
 	plan     *balance.Plan
 }
 
-// newRig starts a balancer on a free port of 127.0.0.1 over servers given by address; tweak, if any, may change what is started.
-func newRig(t *testing.T, poller string, servers []string, tweak func(*Config, *balance.Plan)) *rig {
+// prepare makes what the tests start with, before they change it.
+func prepare(t *testing.T, poller string, servers []string) (cfg Config, plan *balance.Plan, slots *backend.Slots, table *affinity.Table) {
 	t.Helper()
-	slots := backend.NewSlots()
+	slots = backend.NewSlots()
 	table, err := affinity.New(1024, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := &balance.Plan{BlacklistTime: time.Minute, Prefix: affinity.Prefix{V4: 32, V6: 128}}
+	plan = &balance.Plan{BlacklistTime: time.Minute, Prefix: affinity.Prefix{V4: 32, V6: 128}}
 	for _, s := range servers {
 		id, err := slots.Claim(s)
 		if err != nil {
@@ -64,14 +64,22 @@ func newRig(t *testing.T, poller string, servers []string, tweak func(*Config, *
 		}
 		plan.Servers = append(plan.Servers, balance.Server{ID: id, Name: s, Addr: address(s)})
 	}
-	cfg := Config{
+	cfg = Config{
 		Endpoint: Endpoint{IP: netip.MustParseAddrPort("127.0.0.1:0")}, Backlog: 500, AcceptBatch: 100, MaxConns: 1000, Loops: 2, Poller: poller,
 		Tuning: sys.Tuning{NoDelay: true}, ConnectTimeout: 5 * time.Second, PipeSize: 256 << 10, Pipes: 16, Log: slog.New(slog.DiscardHandler),
 	}
+	return cfg, plan, slots, table
+}
+
+// newRig starts a balancer on a free port of 127.0.0.1 over servers given by address; tweak, if any, may change what is started.
+func newRig(t *testing.T, poller string, servers []string, tweak func(*Config, *balance.Plan)) *rig {
+	t.Helper()
+	cfg, plan, slots, table := prepare(t, poller, servers)
 	if tweak != nil {
 		tweak(&cfg, plan)
 	}
 	r := &rig{t: t, slots: slots, plan: plan, balancer: balance.New(slots, table, plan)}
+	var err error
 	if r.Group, err = Open(cfg, r.balancer); err != nil {
 		t.Fatal(err)
 	}

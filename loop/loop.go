@@ -35,8 +35,9 @@ type Loop struct {
 	ready      []*conn
 	working    []*conn // the ready list being worked off; the two change places
 	wheel      wheel
-	ticking    bool // the timerfd is armed
-	idle       int  // ticks in a row that found nothing to wait for
+	clock      uint32 // ticks since the epoch as of the last tick; the wheel lags behind it while more expires at once than a tick's budget
+	ticking    bool   // the timerfd is armed
+	idle       int    // ticks in a row that found nothing to wait for
 	spare      *sys.FD
 	free       *conn // closed connections for reuse, linked by next
 	tails      [][]byte
@@ -110,7 +111,7 @@ func (l *Loop) Run() {
 func (l *Loop) event(fd int, events uint32) {
 	if fd < len(l.ends) && l.ends[fd] != nil {
 		l.ends[fd].note(events)
-		l.proceed(l.ends[fd], events)
+		l.proceed(l.ends[fd])
 		return
 	}
 	switch fd {
@@ -124,17 +125,14 @@ func (l *Loop) event(fd int, events uint32) {
 }
 
 // proceed does what an event on one end makes possible.
-func (l *Loop) proceed(e *end, events uint32) {
+func (l *Loop) proceed(e *end) {
 	c := e.conn
 	switch c.state {
 	case connecting:
 		if e == &c.server {
-			l.connected(c)
+			l.connected(c, false)
 		}
 	case forwarding:
-		if events&sys.Err != 0 && l.brokenUnseen(c, e) {
-			return
-		}
 		l.carry(c)
 	case lingering:
 		l.linger(c)

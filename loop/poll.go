@@ -2,14 +2,17 @@ package loop
 
 import (
 	"fmt"
+	"syscall"
 
 	"pen/internal/sys"
 )
 
 // Interests of a descriptor, always edge-triggered.
 const (
-	wantRead = sys.In | sys.RdHup | sys.Edge
+	wantRead = sys.In | urgent | sys.RdHup | sys.Edge
 	wantBoth = wantRead | sys.Out
+
+	urgent = syscall.EPOLLPRI // there is an urgent mark in what is to be read
 )
 
 // poller waits for events. One goroutine runs it; wake alone may be called from others.
@@ -22,7 +25,8 @@ type poller interface {
 	close()      // after run has returned, or instead of it
 }
 
-// hooks are a loop's two entrances: event for each event, turn after a batch of them whenever wake or soon asked for it (it may also run when nobody did).
+// hooks are a loop's two entrances: event for each event, turn between two events or batches of them whenever wake or soon asked for it (it may also run when nobody did).
+// Between two turns in a row all events that are there are delivered.
 type hooks interface {
 	event(fd int, events uint32)
 	turn() (running bool)

@@ -1,31 +1,42 @@
 package loop
 
 import (
+	"sync/atomic"
+
 	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
-	"github.com/panjf2000/gnet/v2/pkg/queue"
 
 	"pen/internal/sys"
 )
 
 // gnetPoller is the library path: gnet's own poller, the reference the raw one is measured against.
+//
+// Turns are asked for through an eventfd of ours, as an event among others. gnet's own task queue will not do: it is emptied before the next wait, tasks queued by tasks included,
+// so that a connection with always more to do would keep the loop from its events.
 type gnetPoller struct {
 	// constant after open
 	poll *netpoll.Poller
-	task queue.Func // p.turn, made once: a method value would be allocated at each wake
+	bell *sys.FD
 
-	// owned by the loop
-	hooks hooks
-	again bool // a turn is queued already
+	// atomic: set by whoever rings, cleared by the loop; saves a write per wake beyond the first
+	rung atomic.Bool
 }
 
-func openGnetPoller() (*gnetPoller, error) {
-	poll, err := netpoll.OpenPoller()
+func openGnetPoller() (poller, error) {
+	bell, err := sys.NewEventFD()
 	if err != nil {
 		return nil, err
 	}
-	p := &gnetPoller{poll: poll}
-	p.task = p.turn
+	poll, err := netpoll.OpenPoller()
+	if err != nil {
+		bell.Close()
+		return nil, err
+	}
+	p := &gnetPoller{poll: poll, bell: bell}
+	if err := p.add(bell.Int(), wantRead); err != nil {
+		p.close()
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -45,31 +56,30 @@ func (p *gnetPoller) mod(fd int, events uint32) error {
 	return p.poll.ModRead(at, true)
 }
 
-// wake queues a turn behind the events of the batch under way; gnet folds many into one write of its eventfd.
-func (p *gnetPoller) wake() { _ = p.poll.Trigger(queue.HighPriority, p.task, nil) }
-
-func (p *gnetPoller) soon() {
-	if !p.again {
-		p.again = true
-		p.wake()
+func (p *gnetPoller) wake() {
+	if p.rung.CompareAndSwap(false, true) {
+		sys.Signal(p.bell.Int())
 	}
 }
 
-func (p *gnetPoller) turn(any) error {
-	p.again = false
-	if !p.hooks.turn() {
-		return gneterrors.ErrEngineShutdown // the one answer that ends gnet's loop
-	}
-	return nil
-}
+func (p *gnetPoller) soon() { p.wake() }
 
 func (p *gnetPoller) run(h hooks) {
-	p.hooks = h
 	p.wake() // what was posted before the loop ran
 	_ = p.poll.Polling(func(fd int, events netpoll.IOEvent, _ netpoll.IOFlags) error {
-		h.event(fd, events)
+		if fd != p.bell.Int() {
+			h.event(fd, events)
+			return nil
+		}
+		p.rung.Store(false) // the counter need not be read back: each write is a new edge
+		if !h.turn() {
+			return gneterrors.ErrEngineShutdown // the one answer that ends gnet's loop
+		}
 		return nil
 	})
 }
 
-func (p *gnetPoller) close() { _ = p.poll.Close() }
+func (p *gnetPoller) close() {
+	_ = p.poll.Close()
+	p.bell.Close()
+}

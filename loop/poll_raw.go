@@ -75,7 +75,7 @@ func (p *rawPoller) run(h hooks) {
 		switch {
 		case n > 0:
 			empty = 0
-		case e == 0: // an interrupted wait says nothing about traffic
+		case e == 0 && !p.again: // an interrupted wait says nothing about traffic, nor does one that was only a look
 			empty++
 		}
 		for i := range n {

@@ -87,7 +87,7 @@ func (l *Loop) setTimer(c *conn, d time.Duration) {
 		return
 	}
 	l.startTicking()
-	l.wheel.set(c, l.wheel.now+ticks(d)+1) // the tick under way may be almost over
+	l.wheel.set(c, l.clock+ticks(d)+1) // the tick under way may be almost over
 }
 
 func (l *Loop) cancelTimer(c *conn) { l.wheel.cancel(c) }
@@ -96,7 +96,7 @@ func (l *Loop) cancelTimer(c *conn) { l.wheel.cancel(c) }
 func (l *Loop) enterState(c *conn, s state) {
 	l.startTicking()
 	c.state = s
-	c.since, c.active = l.wheel.now, l.wheel.now
+	c.since, c.active = l.clock, l.clock
 }
 
 // startTicking arms the timerfd, and sets a wheel that stood still to the present.
@@ -106,7 +106,8 @@ func (l *Loop) startTicking() {
 		return
 	}
 	l.ticking = true
-	l.wheel.now = l.present()
+	l.clock = l.present()
+	l.wheel.now = l.clock
 	sys.SetTimer(l.timerfd.Int(), tick)
 }
 
@@ -116,7 +117,8 @@ func (l *Loop) present() uint32 { return uint32(time.Since(l.cfg.epoch) / tick) 
 // tick is told that the timerfd fired.
 func (l *Loop) tick() {
 	sys.ClearCounter(l.timerfd.Int())
-	l.wheel.advance(l.present(), expiryBudget, l.expire)
+	l.clock = l.present()
+	l.wheel.advance(l.clock, expiryBudget, l.expire)
 	l.unpause()
 	if l.wheel.count > 0 || l.listener.paused {
 		l.idle = 0
@@ -132,11 +134,11 @@ func (l *Loop) tick() {
 func (l *Loop) expire(c *conn) {
 	switch c.state {
 	case connecting:
-		l.tooLate(c)
+		l.connected(c, true)
 	case lingering:
 		l.linger(c)
 	case forwarding:
-		if quiet := l.wheel.now - c.active; quiet < ticks(l.cfg.IdleTimeout) {
+		if quiet := l.clock - c.active; quiet < ticks(l.cfg.IdleTimeout) {
 			l.wheel.set(c, c.active+ticks(l.cfg.IdleTimeout)+1) // it has moved since: activity costs no timer call
 			return
 		}

@@ -38,6 +38,8 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	if first {
 		initial := p.find(b.table.Visit(key, now)) // also under -r: it counts the connect
 		switch {
+		case !p.admits(p.ClientACL, c.Addr.Addr()):
+			a.stage = denied
 		case p.RoundRobin:
 			initial, a.why = b.pick(p, c, key, now)
 			a.home = notOurs
@@ -49,11 +51,19 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 		a.initial = uint16(initial) // nobody becomes nowhere
 	}
 
+	// A client who may not come in gets the abuse server, never any other (PEN.md B9).
+	if a.stage == denied {
+		a.stage = turnedAway
+		if p.Abuse != nil && try(p.Abuse, p.abuse, now, false, true) {
+			return Choice{p.Abuse, Abuse}, true
+		}
+	}
+
 	// It, and the servers after it, each once.
 	for a.stage == walking {
 		if i, more := a.next(); !more {
 			a.stage = a.afterWalk()
-		} else if b.enter(key, now, a, last, i) {
+		} else if b.enter(c, key, now, a, last, i) {
 			a.markTried(i)
 			return Choice{&p.Servers[i], a.reason(i)}, true
 		}
@@ -72,7 +82,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	for a.stage == failingOpen {
 		if i, more := a.next(); !more {
 			a.stage = lastResort
-		} else if !a.wasTried(i) && b.enter(key, now, a, last, i) {
+		} else if !a.wasTried(i) && b.enter(c, key, now, a, last, i) {
 			return Choice{&p.Servers[i], FailOpen}, true
 		}
 	}
@@ -114,9 +124,9 @@ func (b *Balancer) pickAmong(p *published, c Client, key affinity.Key, now int64
 
 // enter takes a live connection of server i and sees to the client's home; last is the walk's choice before. It refuses when the server would not do, and
 // also when the client turns out to have a home: then the walk begins anew there.
-func (b *Balancer) enter(key affinity.Key, now int64, a *Attempt, last, i int) bool {
+func (b *Balancer) enter(c Client, key affinity.Key, now int64, a *Attempt, last, i int) bool {
 	p := a.plan
-	if !try(&p.Servers[i], p.slots[i], now, a.isHome(i), a.stage == failingOpen) {
+	if !p.admits(p.Servers[i].ACL, c.Addr.Addr()) || !try(&p.Servers[i], p.slots[i], now, a.isHome(i), a.stage == failingOpen) {
 		return false
 	}
 	if home := b.giveHome(key, now, a, last, i); home != i {

@@ -20,6 +20,7 @@ const triedBits = 128
 
 // stage is how far an Attempt has come.
 //
+//	denied ──► turnedAway
 //	walking ──► emergency ──► failingOpen ──► lastResort ──► over
 //	   └── stubborn ───────────────────────────────────────────┘
 type stage uint8
@@ -30,7 +31,12 @@ const (
 	failingOpen              // those passed over on automatic verdicts
 	lastResort               // the emergency server, if it was passed over on automatic verdicts
 	over
+	denied     // the abuse server
+	turnedAway // over, because the client may not come in
 )
+
+// Denied reports whether the client was not let in: if Choose found no server, that is why.
+func (a *Attempt) Denied() bool { return a.stage == turnedAway }
 
 // restartAt begins the same stage anew at the client's home, which another connection of the client has settled meanwhile.
 // Invariant: this Attempt has answered with no server of the walk yet, so none comes up twice.

@@ -101,7 +101,7 @@ func (f *farm) slot(name string) *backend.Slot {
 	return f.slots.Get(id)
 }
 
-// place of a server, by name, in the plan in force.
+// server is the server of that name in the plan in force.
 func (f *farm) server(name string) *Server {
 	f.t.Helper()
 	for i := range f.Plan().Servers {

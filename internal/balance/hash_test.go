@@ -66,7 +66,7 @@ func TestHashMovesOnlyTheClientsOfTheServerThatGoes(t *testing.T) {
 	servers := make([]Server, 8)
 	f := newFarm(t, Plan{Hash: true}, servers...)
 	before := f.placed(hashClients)
-	for name, out := range map[string]struct{ go_, back func() }{
+	for name, out := range map[string]struct{ leave, come func() }{
 		"down":    {func() { f.down("5") }, func() { f.up("5") }},
 		"shunned": {func() { f.slot("5").Shun(f.now + 1) }, func() { f.slot("5").Forgive() }},
 		"drained": {func() { f.slot("5").SetDrained(true) }, func() { f.slot("5").SetDrained(false) }},
@@ -78,9 +78,9 @@ func TestHashMovesOnlyTheClientsOfTheServerThatGoes(t *testing.T) {
 			func() { f.Publish(fill(t, f.slots, Plan{Hash: true}, servers)) },
 		},
 	} {
-		out.go_()
+		out.leave()
 		during := f.placed(hashClients)
-		out.back()
+		out.come()
 		if count(during)["5"] != 0 {
 			t.Errorf("%s: clients are still led to server 5", name)
 		}

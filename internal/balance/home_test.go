@@ -198,7 +198,7 @@ func TestTheSecondClaimGoesToTheFirstHome(t *testing.T) {
 	a := Attempt{plan: f.current.Load(), initial: 1, turn: 1, why: RoundRobin}
 	f.table.Claim(key, f.now, uint32(f.server("2").ID))
 	f.load("2", 1) // beyond the soft limit: it must be known as a home
-	if f.enter(key, f.now, &a, nobody, 1) || f.slot("1").Live() != 0 {
+	if f.enter(Client{}, key, f.now, &a, nobody, 1) || f.slot("1").Live() != 0 {
 		t.Fatalf("it stays where it is, live %d", f.slot("1").Live())
 	}
 	f.Failed(f.step(c, &a, "2 affinity", "2"), f.now)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pen/affinity"
+	"pen/internal/acl"
 	"pen/internal/backend"
 )
 
@@ -37,14 +38,18 @@ type Server struct {
 	Hard   int // most live connections for clients whose home it is; below Soft it means Soft
 	Weight int // share under Weight and Hash; 0 = none under Weight
 	Prio   int // under Prio the lowest goes first
+	ACL    int // the list that clients of this server are held against; a denied one goes to the next server
 }
 
 // Plan is what the operator decided. It is immutable once published: an edit is a copy, Validate, Publish.
-// The algorithms may be set together; the first in the order of the fields decides. With none of them it is round robin.
 type Plan struct {
-	Servers       []Server
-	Emergency     *Server // used when no other server will do; nil = none
-	RoundRobin    bool    // -r: the client memory is not used (it still counts)
+	// Servers stand under the numbers the operator knows them by. One without an address is a number that was skipped: nobody is sent there.
+	Servers   []Server
+	Emergency *Server // used when no other server will do; nil = none
+	Abuse     *Server // for clients that ClientACL denies; nil = they are closed
+
+	// The algorithms may be set together; the first in the order of the fields decides. With none of them it is round robin.
+	RoundRobin    bool // -r: the client memory is not used (it still counts)
 	Prio          bool
 	Weight        bool
 	LeastConn     bool
@@ -53,10 +58,38 @@ type Plan struct {
 	Stubborn      bool // never fail over
 	BlacklistTime time.Duration
 	Prefix        affinity.Prefix // how much of an address is one client
+
+	// Who may come in at all. Every server has a list of its own besides.
+	Lists     acl.Lists
+	Countries acl.Countries // nil = no country is known
+	ClientACL int           // the list that clients are held against
+
+	// What the loops go by. A change is for connections that begin after it, but for the idle time and the fast close, which hold at once.
+	MaxConns       int // at once, over all loops
+	ConnectTimeout time.Duration
+	IdleTimeout    time.Duration // 0 = never
+	FastClose      FastClose
+	NoDelay        bool
+	Keepalive      time.Duration // idle time before the first probe; 0 = off
+	UserTimeout    time.Duration // how long sent bytes may stay unacknowledged; 0 = the system's
+	Source         netip.Addr    // the address to connect to servers from; invalid = the system's choice
+	Transparent    bool          // connect to servers from the client's own address, unless Source is set
+	Forwarded      bool          // -H: tell servers the client's address in an HTTP header
+	Dummy          bool          // answer every client ourselves: a test of the way to us
+	Idlers         int           // connections to servers kept open with no client
 }
 
+// FastClose says whose end of stream ends the whole connection, without waiting for the other side's.
+type FastClose uint8
+
+// The two may be set together.
+const (
+	FastUp   FastClose = 1 << iota // the server's
+	FastDown                       // the client's
+)
+
 // Validate returns an error that names the first thing wrong with the plan, nil if Publish will take it.
-// That the emergency server is also one of the others is allowed, as in Pen.
+// That the emergency server is also one of the others is allowed, as in Pen; such a one may come up twice in one Attempt.
 func (p *Plan) Validate() error {
 	switch {
 	case len(p.Servers) == 0 && p.Emergency == nil:
@@ -72,6 +105,9 @@ func (p *Plan) Validate() error {
 	names := make(map[string]int)
 	for i := range p.Servers {
 		s := &p.Servers[i]
+		if s.unset() {
+			continue
+		}
 		if err := s.validate(); err != nil {
 			return fmt.Errorf("server %d %q: %w", i, s.Name, err)
 		}
@@ -84,13 +120,19 @@ func (p *Plan) Validate() error {
 		}
 		names[s.Name] = i
 	}
-	if p.Emergency != nil {
-		if err := p.Emergency.validate(); err != nil {
-			return fmt.Errorf("emergency server %q: %w", p.Emergency.Name, err)
+	for what, s := range map[string]*Server{"emergency": p.Emergency, "abuse": p.Abuse} {
+		if s == nil {
+			continue
+		}
+		if err := s.validate(); err != nil {
+			return fmt.Errorf("%s server %q: %w", what, s.Name, err)
 		}
 	}
 	return nil
 }
+
+// unset reports whether the server is a number that was skipped.
+func (s *Server) unset() bool { return s.ID == backend.None && s.Addr == Address{} }
 
 func (s *Server) validate() error {
 	switch {

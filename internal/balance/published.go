@@ -1,6 +1,9 @@
 package balance
 
 import (
+	"math"
+	"net/netip"
+
 	"pen/internal/backend"
 
 	"github.com/cespare/xxhash/v2"
@@ -11,6 +14,7 @@ type published struct {
 	*Plan
 	slots     []*backend.Slot // of Servers, in their order
 	emergency *backend.Slot   // nil without an emergency server
+	abuse     *backend.Slot   // nil without an abuse server
 	index     []uint16        // by server id: its place in Servers + 1, 0 = not in this plan
 	seeds     []uint64        // of Servers: what the hash knows them by
 	weighs    bool            // the hash heeds the weights: all are set, and they differ
@@ -28,6 +32,10 @@ func publish(p *Plan, slots *backend.Slots) *published {
 	set, differ := true, false
 	for i := range p.Servers {
 		s := &p.Servers[i]
+		if s.unset() {
+			v.slots[i] = nowhereSlot
+			continue
+		}
 		v.slots[i] = slots.Get(s.ID)
 		v.index[s.ID] = uint16(i + 1)
 		v.seeds[i] = xxhash.Sum64String(s.Name)
@@ -38,7 +46,22 @@ func publish(p *Plan, slots *backend.Slots) *published {
 	if p.Emergency != nil {
 		v.emergency = slots.Get(p.Emergency.ID)
 	}
+	if p.Abuse != nil {
+		v.abuse = slots.Get(p.Abuse.ID)
+	}
 	return v
+}
+
+// nowhereSlot stands for every number without a server: out for good, by the operator's word.
+var nowhereSlot = func() *backend.Slot {
+	s := new(backend.Slot)
+	s.Ban(math.MaxInt64)
+	return s
+}()
+
+// admits reports whether a list lets a client in.
+func (v *published) admits(list int, client netip.Addr) bool {
+	return v.Lists.Match(list, client, v.Countries).Permit
 }
 
 // find returns the place of a server id in the plan, nobody if it has none there.

@@ -6,12 +6,14 @@ func (b *Balancer) Connected(_ Client, _ int64, s *Server, a *Attempt) {
 	*a = Attempt{}
 }
 
-// Failed notes that s refused the connect or let it time out: it is shunned for the blacklist time, and the live connection is given back.
-func (b *Balancer) Failed(s *Server, now int64) {
+// Failed notes that s refused the connect or let it time out: it is shunned for the blacklist time, and the live connection is given back. It reports whether that is news: the server was not shunned before.
+func (b *Balancer) Failed(s *Server, now int64) (news bool) {
 	slot := b.slots.Get(s.ID)
+	news = !slot.Health(now).Shunned
 	slot.AddFailure(now)
 	slot.Shun(now + int64(b.Plan().BlacklistTime)) // before the count drops, so that nobody takes the place unwarned
 	slot.Release()
+	return news
 }
 
 // Abandoned gives the live connection of s back without judging it: the trouble was ours, or the client had gone before the connect ended.

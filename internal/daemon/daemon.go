@@ -27,6 +27,7 @@ type Daemon struct {
 	balance *balance.Balancer
 	group   *loop.Group
 	prober  *probe.Prober
+	budget  config.Budget // the start-up plan
 	signals chan os.Signal
 	owned   []func() error // what close undoes, in the order in which it was done
 }
@@ -41,9 +42,6 @@ func Build(o *config.Options, log *slog.Logger) (d *Daemon, err error) {
 	}()
 	signal.Notify(d.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	signal.Ignore(syscall.SIGPIPE)
-	for _, notice := range o.Notices {
-		log.Warn(notice)
-	}
 	if err := o.Resolve(context.Background()); err != nil {
 		return d, err
 	}
@@ -102,6 +100,10 @@ func (d *Daemon) Serve() {
 	go func() { d.prober.Run(ctx); close(probing) }()
 	ended := make(chan struct{})
 	go func() { d.group.Wait(); close(ended) }()
+	for _, notice := range d.options.Notices {
+		d.log.Warn(notice)
+	}
+	d.log.Info(d.budget.String())
 	d.log.Info("listening", "address", d.options.Listen.Text, "servers", len(d.options.Servers))
 
 	second := time.NewTicker(time.Second)

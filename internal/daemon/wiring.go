@@ -15,7 +15,7 @@ import (
 	"pen/splice"
 )
 
-// loops says how the loops are to work, and prints the plan.
+// loops says how the loops are to work.
 func (d *Daemon) loops() (loop.Config, error) {
 	o := d.options
 	nofile, err := process.RaiseNofile()
@@ -49,9 +49,9 @@ func (d *Daemon) loops() (loop.Config, error) {
 		return loop.Config{}, err
 	}
 	if budget.Notice != "" {
-		d.log.Warn(budget.Notice)
+		d.options.Notices = append(d.options.Notices, budget.Notice)
 	}
-	d.log.Info(budget.String())
+	d.budget = budget
 	at := loop.Endpoint{Path: o.Listen.Path, DualStack: o.Listen.DualStack}
 	if at.Path == "" {
 		at.IP = o.Listen.Addrs[0]
