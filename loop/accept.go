@@ -15,6 +15,7 @@ const acceptPause = 100 * time.Millisecond
 type listener struct {
 	fd     *sys.FD
 	more   bool // connections may be waiting: the last accept did not say there are none
+	unix   bool // of a Unix socket
 	paused bool // out of descriptors or memory: rest until the timer, or until a connection closes
 }
 
@@ -35,7 +36,7 @@ func (l *Loop) accept() {
 		}
 		fd, peer, e := sys.Accept(ln.fd.Int())
 		if e == 0 {
-			l.connect(l.open(fd, peer))
+			l.begin(l.open(fd, peer))
 			if ln.paused {
 				return
 			}
@@ -55,6 +56,17 @@ func (l *Loop) accept() {
 		}
 	}
 	l.poll.soon()
+}
+
+// begin sets a new connection on its way: to a server, unless the operator has us answer it ourselves.
+func (l *Loop) begin(c *conn) {
+	if plan := l.balancer.Plan(); plan.Dummy {
+		l.enterState(c, answering)
+		l.setTimer(c, plan.IdleTimeout)
+		l.answer(c)
+		return
+	}
+	l.connect(c)
 }
 
 // acceptVerdict is what an accept error means for the loop. None of them ends it.

@@ -80,7 +80,7 @@ func TestConnectionsInSteadyStateAllocateNothing(t *testing.T) {
 					if unix {
 						f = newUnixFarm(t)
 					}
-					k := &courier{hand: newHand(t, []string{f.addr}, func(c *Config, _ *balance.Plan) { c.Splice, c.IdleTimeout = mode, time.Minute }), f: f, buf: make([]byte, 128<<10)}
+					k := &courier{hand: newHand(t, []string{f.addr}, func(c *Config, p *balance.Plan) { c.Splice, p.IdleTimeout = mode, time.Minute }), f: f, buf: make([]byte, 128<<10)}
 					whole := func() {
 						client, server := k.call()
 						k.move(client, server, size)

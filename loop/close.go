@@ -104,7 +104,7 @@ func (l *Loop) close(c *conn, why account.Cause) {
 	l.cancelTimer(c)
 	l.drop(&c.server)
 	if c.chosen != nil {
-		if c.state == connecting {
+		if c.state == connecting || c.idler {
 			l.balancer.Abandoned(c.chosen)
 		} else {
 			l.balancer.Closed(c.balanceClient(), c.chosen, c.up.bytes, c.down.bytes)
@@ -112,6 +112,10 @@ func (l *Loop) close(c *conn, why account.Cause) {
 		c.chosen = nil
 	}
 	l.drop(&c.client)
+	if c.idler {
+		l.idlers--
+	}
+	l.numbers.put(c.number)
 	c.state = dead
 	l.live--
 	l.ledger.Ended(why)

@@ -18,6 +18,8 @@ import (
 //
 // connecting: a server was chosen and its answer is awaited; the client is not read. A refused or late server makes room for the next one.
 // forwarding: bytes go both ways, each direction ends on its own.
+// answering: the dummy's part, there is no server (answer.go).
+// idling: an idler's part, there is no client (idlers.go).
 // lingering: one side is gone; the other is given the time to take what was sent to it before it is closed.
 // dead: nothing is owned any more; the struct waits to be used again.
 type state uint8
@@ -25,6 +27,8 @@ type state uint8
 const (
 	connecting state = iota
 	forwarding
+	answering
+	idling
 	lingering
 	dead
 )
@@ -85,6 +89,7 @@ type half struct {
 	pipe   *splice.Pipe // nil when not splicing, and whenever idle
 	bytes  uint64       // written so far
 	told   uint64       // of those, reported to the balancer
+	filter Filter       // rewrites what is read before it is written; nil mostly
 	flow   splice.Flow
 	eof    bool // the source has ended
 	shut   bool // and so has the destination's view of it
@@ -113,6 +118,21 @@ type conn struct {
 	ending ending // how a lingering connection is to end
 	queued bool   // on the loop's ready list: not to be reused before it has come off
 	next   *conn  // of the free list
+	number int    // what the operator calls it
+	idler  bool   // has no client
+}
+
+// Filter rewrites a direction's bytes. Owned by the connection.
+type Filter interface {
+	Append(dst, src []byte) []byte // appends what is to be sent for src, perhaps later or never
+	End()                          // the source has ended
+	Bad() bool                     // it cannot be rewritten safely: the connection must end
+	Passing() bool                 // from here on it is sent as it is
+}
+
+// Access is told what clients send. Line must not block, and may not keep data.
+type Access interface {
+	Line(now int64, client netip.Addr, server string, data []byte)
 }
 
 // other returns the direction opposite to h.
@@ -125,7 +145,7 @@ func (c *conn) other(h *half) *half {
 
 func (c *conn) balanceClient() balance.Client { return balance.Client{Addr: c.peer} }
 
-// open takes an accepted socket into a connection.
+// open takes an accepted socket into a connection; -1 for an idler, which has no client.
 func (l *Loop) open(fd int, peer netip.AddrPort) *conn {
 	c := l.free
 	if c == nil {
@@ -133,12 +153,14 @@ func (l *Loop) open(fd int, peer netip.AddrPort) *conn {
 	} else {
 		l.free = c.next
 	}
-	*c = conn{peer: peer}
-	c.client = end{conn: c, fd: int32(fd), readable: true, writable: true, thorough: l.cfg.Endpoint.Path != ""}
+	*c = conn{peer: peer, number: l.numbers.get()}
+	c.client = end{conn: c, fd: int32(fd), readable: true, writable: true, thorough: l.listener.unix}
 	c.server = end{conn: c, fd: -1}
 	c.up.flow.Start(l.cfg.Splice)
 	c.down.flow.Start(l.cfg.Splice)
-	l.enter(&c.client)
+	if fd >= 0 {
+		l.enter(&c.client)
+	}
 	l.live++
 	l.ledger.Opened()
 	return c

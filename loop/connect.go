@@ -6,6 +6,7 @@ import (
 	"pen/internal/account"
 	"pen/internal/balance"
 	"pen/internal/sys"
+	"pen/splice"
 )
 
 // connect gives a connection a server: it chooses, dials, and on to the next until one is under way or none is left.
@@ -15,7 +16,11 @@ func (l *Loop) connect(c *conn) {
 		now := l.now()
 		choice, ok := l.balancer.Choose(c.balanceClient(), now, &c.attempt)
 		if !ok {
-			l.close(c, account.NoServer)
+			why := account.NoServer
+			if c.attempt.Denied() {
+				why = account.Denied
+			}
+			l.close(c, why)
 			return
 		}
 		c.chosen, c.why = choice.Server, choice.Why
@@ -23,8 +28,8 @@ func (l *Loop) connect(c *conn) {
 		case e == 0:
 			l.established(c)
 			return
-		case e == syscall.EINPROGRESS:
-			l.setTimer(c, l.cfg.ConnectTimeout)
+		case inProgress(e):
+			l.setTimer(c, l.balancer.Plan().ConnectTimeout)
 			return
 		default:
 			l.undial(c, e)
@@ -45,15 +50,32 @@ func (l *Loop) dial(c *conn) syscall.Errno {
 	c.server = end{conn: c, fd: int32(fd), thorough: to.Path != ""}
 	l.enter(&c.server)
 	if to.Path == "" {
-		if e := l.cfg.Tuning.Apply(fd); e != 0 {
+		if e := l.tuning.Apply(fd); e != 0 {
 			return e
 		}
+		l.bindSource(c, fd)
 	}
 	e = ask(fd, to)
 	if e == syscall.EINPROGRESS && l.watch(&c.server, true) != nil {
 		return syscall.ENOMEM
 	}
 	return e
+}
+
+// bindSource gives a socket the address the plan wants servers to see. As in Pen a refusal is logged, and the connection is made from the system's choice.
+func (l *Loop) bindSource(c *conn, fd int) {
+	plan, to := l.balancer.Plan(), c.chosen.Addr.IP.Addr()
+	from := plan.Source
+	transparent := !from.IsValid() && plan.Transparent
+	if transparent {
+		from = c.peer.Addr()
+	}
+	if !from.IsValid() || from.Is4() != to.Is4() {
+		return
+	}
+	if e := sys.BindSource(fd, from, transparent); e != 0 && l.complaints.allow(l.now()) {
+		l.log.Warn("connect from", "source", from, "server", c.chosen.Name, "error", e)
+	}
 }
 
 // ask starts a connection, and asks after it when called again.
@@ -77,8 +99,12 @@ func family(to *balance.Address) int {
 // connected finds out how a connect went: when its server stirred, or late, when its time is up. The answer may be there by then, with only its event still to come.
 func (l *Loop) connected(c *conn, late bool) {
 	e := ask(int(c.server.fd), &c.chosen.Addr)
-	underWay := e == syscall.EALREADY || e == syscall.EINPROGRESS
+	underWay := inProgress(e)
 	switch {
+	case (e == 0 || e == syscall.EISCONN) && c.idler:
+		l.cancelTimer(c)
+		l.enterState(c, idling)
+		l.idle(c)
 	case e == 0, e == syscall.EISCONN:
 		l.established(c)
 	case underWay && !late: // a stale or early event
@@ -88,9 +114,16 @@ func (l *Loop) connected(c *conn, late bool) {
 			e = syscall.ETIMEDOUT
 		}
 		l.undial(c, e)
+		if c.idler {
+			l.close(c, account.NoServer)
+			return
+		}
 		l.connect(c)
 	}
 }
+
+// inProgress tells a connect that is under way.
+func inProgress(e syscall.Errno) bool { return e == syscall.EINPROGRESS || e == syscall.EALREADY }
 
 // undial takes back a dial that failed: the socket, and the choice, with a verdict on whose fault it was.
 func (l *Loop) undial(c *conn, e syscall.Errno) {
@@ -129,7 +162,14 @@ func ours(e syscall.Errno) bool {
 func (l *Loop) established(c *conn) {
 	c.server.readable, c.server.writable = true, true
 	l.balancer.Connected(c.balanceClient(), l.now(), c.chosen, &c.attempt)
+	plan := l.balancer.Plan()
+	if plan.Forwarded && c.peer.IsValid() && l.cfg.NewFilter != nil {
+		c.up.filter = l.cfg.NewFilter(c.peer.Addr())
+	}
+	if c.up.filter != nil || l.access != nil {
+		c.up.flow.Start(splice.Never) // what is to be seen has to be read
+	}
 	l.enterState(c, forwarding)
-	l.setTimer(c, l.cfg.IdleTimeout)
+	l.setTimer(c, plan.IdleTimeout)
 	l.carry(c)
 }

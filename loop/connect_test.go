@@ -51,7 +51,7 @@ func blackHole(t *testing.T) string {
 func TestSilentServerIsGivenUpAfterTheConnectTimeout(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
 		r := newRig(t, poller, []string{blackHole(t), serve(t, named("two"))}, func(c *Config, p *balance.Plan) {
-			c.ConnectTimeout = 300 * time.Millisecond
+			p.ConnectTimeout = 300 * time.Millisecond
 			p.Prio = true
 		})
 		began := time.Now()
@@ -104,7 +104,7 @@ func TestIdleConnectionsAreReapedAlsoHalfClosedOnes(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
 		hold := make(chan struct{})
 		t.Cleanup(func() { close(hold) })
-		r := newRig(t, poller, []string{serve(t, func(c *net.TCPConn) { <-hold })}, func(c *Config, _ *balance.Plan) { c.IdleTimeout = 300 * time.Millisecond })
+		r := newRig(t, poller, []string{serve(t, func(c *net.TCPConn) { <-hold })}, func(_ *Config, p *balance.Plan) { p.IdleTimeout = 300 * time.Millisecond })
 		whole, half := r.dial(), r.dial().(*net.TCPConn)
 		half.CloseWrite()
 		began := time.Now()
@@ -122,7 +122,7 @@ func TestIdleConnectionsAreReapedAlsoHalfClosedOnes(t *testing.T) {
 
 func TestTrafficKeepsAConnectionFromBeingIdle(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
-		r := newRig(t, poller, []string{serve(t, echo)}, func(c *Config, _ *balance.Plan) { c.IdleTimeout = 400 * time.Millisecond })
+		r := newRig(t, poller, []string{serve(t, echo)}, func(_ *Config, p *balance.Plan) { p.IdleTimeout = 400 * time.Millisecond })
 		c := r.dial()
 		for began := time.Now(); time.Since(began) < 1200*time.Millisecond; {
 			io.WriteString(c, "x")

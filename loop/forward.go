@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"pen/internal/account"
+	"pen/internal/balance"
 	"pen/internal/sys"
 )
 
@@ -79,6 +80,9 @@ func (l *Loop) forward(c *conn, h *half, src, dst *end) {
 		}
 		n, e := l.read(c, h, src, dst, budget)
 		budget -= n
+		if c.state != forwarding { // the filter had enough
+			return
+		}
 		if e != 0 && e != syscall.EAGAIN {
 			l.abort(c, src)
 			return
@@ -131,8 +135,33 @@ func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno
 		return n, 0
 	}
 	h.flow.Copied(n, len(l.buf))
-	l.send(c, h, dst, l.buf[:n])
+	p := l.buf[:n]
+	if l.access != nil && h == &c.up {
+		l.access.Line(l.now(), c.peer.Addr(), c.chosen.Host, p)
+	}
+	if h.filter != nil {
+		if p = l.filter(c, h, p); len(p) == 0 {
+			return n, 0
+		}
+	}
+	l.send(c, h, dst, p)
 	return n, 0
+}
+
+// filter rewrites what was read. Nothing comes of it when all is held back, or when the connection had to be closed.
+func (l *Loop) filter(c *conn, h *half, p []byte) []byte {
+	l.filtered = h.filter.Append(l.filtered[:0], p)
+	switch {
+	case h.filter.Bad():
+		l.close(c, account.BadRequest)
+		return nil
+	case h.filter.Passing():
+		h.filter = nil
+		if l.access == nil {
+			h.flow.Start(l.cfg.Splice)
+		}
+	}
+	return l.filtered
 }
 
 // sourceEnded notes an end of file. After a reset that a write has already been told of, the kernel calls it an end of file too: ECONNRESET then.
@@ -142,6 +171,12 @@ func (l *Loop) sourceEnded(c *conn, h *half, src *end) syscall.Errno {
 		return syscall.ECONNRESET
 	}
 	h.eof = true
+	if h.filter != nil {
+		if h.filter.End(); h.filter.Bad() {
+			l.close(c, account.BadRequest)
+			return 0
+		}
+	}
 	if !c.up.eof || !c.down.eof { // the first of the two names the cause
 		c.cause = account.ClientFin
 		if src == &c.server {
@@ -213,6 +248,10 @@ func (l *Loop) finish(c *conn, h *half, dst *end) {
 		return
 	}
 	h.shut = true
+	if fast := l.balancer.Plan().FastClose; fast&balance.FastUp != 0 && h == &c.down || fast&balance.FastDown != 0 && h == &c.up {
+		l.close(c, c.cause)
+		return
+	}
 	if other := c.other(h); !other.shut {
 		sys.ShutWrite(int(dst.fd))
 	}

@@ -43,6 +43,11 @@ func (g *gate) enter(l *Loop) bool {
 // leave counts a connection out and wakes the loops that wait for room.
 func (g *gate) leave() {
 	g.live.Add(-1)
+	g.wake()
+}
+
+// wake has the loops that wait for room look again.
+func (g *gate) wake() {
 	if g.waiting.Load() == 0 {
 		return
 	}

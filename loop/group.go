@@ -26,13 +26,14 @@ type Config struct {
 	Steer  Steer
 	Poller string // one of Pollers
 
-	Tuning         sys.Tuning // of both legs
-	ConnectTimeout time.Duration
-	IdleTimeout    time.Duration // 0: never
+	Tuning sys.Tuning // of both legs
 
 	Splice   splice.Mode
 	PipeSize int // bytes wanted
 	Pipes    int // open at once, over all loops
+
+	// NewFilter makes what rewrites a client's bytes on their way to the server, for plans that ask for it.
+	NewFilter func(client netip.Addr) Filter
 
 	Log   *slog.Logger
 	epoch time.Time
@@ -58,13 +59,13 @@ type Group struct {
 	// constant after Open
 	loops []*Loop
 	gate  *gate
-	addr  netip.AddrPort
-	path  string
 
 	running sync.WaitGroup
 
 	mu sync.Mutex
 	// guarded by mu
+	addr netip.AddrPort
+	path string
 	over bool // the loops have ended and been put away: there is nobody to post to
 }
 
@@ -94,7 +95,11 @@ func Open(cfg Config, b *balance.Balancer) (g *Group, err error) {
 }
 
 // Addr is where clients connect to, with the port the kernel chose if none was named; the zero AddrPort for a Unix socket.
-func (g *Group) Addr() netip.AddrPort { return g.addr }
+func (g *Group) Addr() netip.AddrPort {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.addr
+}
 
 // Start sets the loops running, each on a goroutine of its own.
 func (g *Group) Start() {
@@ -136,6 +141,11 @@ func (g *Group) release() {
 	for _, l := range g.loops {
 		l.release()
 	}
+	g.unlink()
+}
+
+// unlink takes away the file of a Unix listener.
+func (g *Group) unlink() {
 	if g.path != "" {
 		os.Remove(g.path)
 	}
@@ -147,21 +157,24 @@ func (g *Group) Now() int64 { return g.loops[0].now() }
 // Live is the number of connections open.
 func (g *Group) Live() int { return int(g.gate.live.Load()) }
 
-// Settle has every running connection's bytes reported to the balancer, and returns when that is done.
-func (g *Group) Settle() {
+// ask has every loop run a function, one loop after the other, and returns when the last has. A loop that has ended is passed over.
+func (g *Group) ask(do func(*Loop)) {
 	for _, l := range g.loops {
-		told := make(chan struct{})
+		done := make(chan struct{})
 		g.mu.Lock()
 		if !g.over {
-			l.post(func(l *Loop) { l.tellAll(); close(told) })
+			l.post(func(l *Loop) { do(l); close(done) })
 		}
 		g.mu.Unlock()
 		select {
-		case <-told:
+		case <-done:
 		case <-l.ended:
 		}
 	}
 }
+
+// Settle has every running connection's bytes reported to the balancer, and returns when that is done.
+func (g *Group) Settle() { g.ask((*Loop).tellAll) }
 
 // Totals sums the loops' ledgers.
 func (g *Group) Totals() account.Totals {

@@ -56,7 +56,7 @@ func prepare(t *testing.T, poller string, servers []string) (cfg Config, plan *b
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan = &balance.Plan{BlacklistTime: time.Minute, Prefix: affinity.Prefix{V4: 32, V6: 128}}
+	plan = &balance.Plan{ConnectTimeout: 5 * time.Second, BlacklistTime: time.Minute, Prefix: affinity.Prefix{V4: 32, V6: 128}}
 	for _, s := range servers {
 		id, err := slots.Claim(s)
 		if err != nil {
@@ -66,7 +66,7 @@ func prepare(t *testing.T, poller string, servers []string) (cfg Config, plan *b
 	}
 	cfg = Config{
 		Endpoint: Endpoint{IP: netip.MustParseAddrPort("127.0.0.1:0")}, Backlog: 500, AcceptBatch: 100, MaxConns: 1000, Loops: 2, Poller: poller,
-		Tuning: sys.Tuning{NoDelay: true}, ConnectTimeout: 5 * time.Second, PipeSize: 256 << 10, Pipes: 16, Log: slog.New(slog.DiscardHandler),
+		Tuning: sys.Tuning{NoDelay: true}, PipeSize: 256 << 10, Pipes: 16, Log: slog.New(slog.DiscardHandler),
 	}
 	return cfg, plan, slots, table
 }

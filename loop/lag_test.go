@@ -62,7 +62,7 @@ func TestConnectThatStandsWhenItsTimeIsUpIsNoFailure(t *testing.T) {
 func TestIdleTimeoutLongerThanATurnOfTheWheel(t *testing.T) {
 	const timeout = 3*wheelSlots*tick + 7*tick
 	f := newFarm(t)
-	h := newHand(t, []string{f.addr}, func(c *Config, _ *balance.Plan) { c.IdleTimeout = timeout })
+	h := newHand(t, []string{f.addr}, func(_ *Config, p *balance.Plan) { p.IdleTimeout = timeout })
 	client, server := h.pair(f)
 	pass := func(n uint32) { // so many ticks pass
 		h.cfg.epoch = h.cfg.epoch.Add(-time.Duration(n) * tick)

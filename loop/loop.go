@@ -30,14 +30,19 @@ type Loop struct {
 
 	// owned by the loop
 	listener   listener
-	ends       []*end // by descriptor number; nil: not ours, or not a connection's
-	live       int    // connections open
+	tuning     sys.Tuning // of connections to servers; the listener has it as well
+	access     Access     // nil: what clients send is not logged
+	numbers    numbers    // of connections
+	idlers     int        // connections to servers open with no client
+	filtered   []byte     // what a filter made of the bytes read
+	ends       []*end     // by descriptor number; nil: not ours, or not a connection's
+	live       int        // connections open
 	ready      []*conn
 	working    []*conn // the ready list being worked off; the two change places
 	wheel      wheel
 	clock      uint32 // ticks since the epoch as of the last tick; the wheel lags behind it while more expires at once than a tick's budget
 	ticking    bool   // the timerfd is armed
-	idle       int    // ticks in a row that found nothing to wait for
+	calm       int    // ticks in a row that found nothing to wait for
 	spare      *sys.FD
 	free       *conn // closed connections for reuse, linked by next
 	tails      [][]byte
@@ -62,7 +67,8 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate) (
 	lp = &Loop{
 		cfg: cfg, balancer: b, gate: g, ledger: new(account.Loop), log: cfg.Log.With("loop", index), cpu: -1,
 		pipes: splice.NewPool(share(cfg.Pipes, cfg.Loops, index), cfg.PipeSize), buf: make([]byte, copyBuffer),
-		listener: listener{fd: l}, ended: make(chan struct{}),
+		listener: listener{fd: l, unix: cfg.Endpoint.Path != ""}, tuning: cfg.Tuning, ended: make(chan struct{}),
+		numbers: numbers{first: index, step: cfg.Loops},
 	}
 	if cfg.CPUs != nil {
 		lp.cpu = cfg.CPUs[index%len(cfg.CPUs)]
@@ -136,6 +142,10 @@ func (l *Loop) proceed(e *end) {
 		l.carry(c)
 	case lingering:
 		l.linger(c)
+	case answering:
+		l.answer(c)
+	case idling:
+		l.idle(c)
 	}
 }
 
@@ -174,6 +184,8 @@ func (l *Loop) resume() {
 			l.carry(c)
 		case lingering:
 			l.linger(c)
+		case answering:
+			l.answer(c)
 		case dead:
 			l.recycle(c)
 		}

@@ -40,11 +40,16 @@ func (l *Loop) drain() {
 	if l.state != running {
 		return
 	}
+	l.emptyBacklog()
+	l.listener.fd.Close()
+	l.state = draining
+}
+
+// emptyBacklog accepts what is waiting, no more than can have been waiting.
+func (l *Loop) emptyBacklog() {
 	for range l.cfg.Backlog/l.cfg.AcceptBatch + 1 {
 		l.accept()
 	}
-	l.listener.fd.Close()
-	l.state = draining
 }
 
 // stop closes everything at once and ends the loop.

@@ -99,7 +99,7 @@ func (s scenario) String() string {
 // actor is one side and what the model knows of it.
 type actor struct {
 	name  string
-	fd    int // -1: gone
+	fd    *peer // nil: none yet
 	unix  bool
 	other *actor
 	text  []byte // what it writes, again and again
@@ -154,13 +154,13 @@ func (s scenario) run(t *testing.T) {
 		shrink(p.farm.fd.Int())
 	}
 	for i, name := range []string{"client", "server"} {
-		p.sides[i] = &actor{name: name, fd: -1, unix: s.unix[i], text: texts[i], clean: true}
+		p.sides[i] = &actor{name: name, unix: s.unix[i], text: texts[i], clean: true}
 	}
 	p.sides[0].other, p.sides[1].other = p.sides[1], p.sides[0]
 	to := balance.Address{IP: p.Addr(), Path: p.path}
-	p.sides[clientSide].fd = int(*dialPeer(t, to))
+	p.sides[clientSide].fd = dialPeer(t, to)
 	if s.tiny[clientSide] {
-		shrink(p.sides[clientSide].fd)
+		shrink(int(*p.sides[clientSide].fd))
 	}
 	for _, o := range s.ops {
 		p.act(o)
@@ -177,8 +177,8 @@ func shrink(fd int) {
 
 func (p *play) act(o op) {
 	a := p.sides[o.side]
-	if o.side == serverSide && a.fd < 0 && !a.gone {
-		a.fd = int(*p.farm.take())
+	if o.side == serverSide && a.fd == nil {
+		a.fd = p.farm.take()
 		slot := p.slots.Get(p.plan.Servers[0].ID) // a server that resets before the loop knows it has connected has refused
 		until(p.t, func() bool { return slot.Connects() == 1 }, func() any { return slot.Connects() }, "connects", 1)
 	}
@@ -194,25 +194,25 @@ func (p *play) act(o op) {
 		time.Sleep(time.Millisecond) // the peers' own pace
 	case doShut:
 		a.shut = true
-		sys.ShutWrite(a.fd)
+		a.fd.shut()
 	case doClose, doReset, doShutReset:
 		if o.do == doShutReset {
 			a.shut = true
-			sys.ShutWrite(a.fd)
+			a.fd.shut()
 		}
-		if o.do != doClose {
+		if o.do == doClose {
+			a.fd.close()
+		} else {
 			a.rst = !a.unix
-			sys.ResetOnClose(a.fd)
+			a.fd.reset()
 		}
 		a.gone, a.clean = true, a.got == a.other.sent && !a.rst
-		sys.Close(a.fd)
-		a.fd = -1
 	}
 }
 
 func (p *play) write(a *actor, n int) {
 	for n > 0 && !a.shut && a.err == 0 {
-		m, e := sys.Send(a.fd, part(a.text, a.sent, n))
+		m, e := sys.Send(int(*a.fd), part(a.text, a.sent, n))
 		a.sent += m
 		n -= m
 		if m > 0 {
@@ -230,7 +230,7 @@ func (p *play) write(a *actor, n int) {
 // read reads up to n bytes and checks each.
 func (p *play) read(a *actor, n int) {
 	for n > 0 && !a.eof && a.err == 0 {
-		m, e := sys.Recv(a.fd, p.buf[:min(n, len(p.buf))])
+		m, e := sys.Recv(int(*a.fd), p.buf[:min(n, len(p.buf))])
 		n -= m
 		switch {
 		case e == syscall.EAGAIN:
@@ -295,7 +295,7 @@ func (p *play) finish() {
 	for _, a := range p.sides {
 		if !a.gone && !a.shut {
 			a.shut = true
-			sys.ShutWrite(a.fd)
+			a.fd.shut()
 		}
 	}
 	p.await("the end", func(a *actor) bool { return a.eof || a.err != 0 })
@@ -335,7 +335,7 @@ func (p *play) told(a *actor) {
 		return // there is no RST on a Unix socket; the connection was over; a server that has ended has answered (settle)
 	}
 	if a.err == 0 {
-		a.err = sys.PendingError(a.fd)
+		a.err = a.fd.pending()
 	}
 	if a.err != syscall.ECONNRESET && a.err != syscall.EPIPE {
 		p.t.Errorf("the %s has reset, the %s was told %v", a.other.name, a.name, a.err)

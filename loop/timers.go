@@ -11,7 +11,7 @@ const (
 	tick         = 100 * time.Millisecond // the resolution of every timeout
 	wheelSlots   = 1024                   // 102 seconds a turn of the wheel; a later deadline stays in its slot for another turn
 	expiryBudget = 1024                   // connections looked at per tick; the rest has its turn at the next
-	idleTicks    = 10                     // ticks with nothing to wait for before the timerfd is disarmed: arming costs two calls, so not at each lull
+	calmTicks    = 10                     // ticks with nothing to wait for before the timerfd is disarmed: arming costs two calls, so not at each lull
 )
 
 // ticks rounds a duration up to whole ticks.
@@ -101,7 +101,7 @@ func (l *Loop) enterState(c *conn, s state) {
 
 // startTicking arms the timerfd, and sets a wheel that stood still to the present.
 func (l *Loop) startTicking() {
-	l.idle = 0
+	l.calm = 0
 	if l.ticking {
 		return
 	}
@@ -120,11 +120,12 @@ func (l *Loop) tick() {
 	l.clock = l.present()
 	l.wheel.advance(l.clock, expiryBudget, l.expire)
 	l.unpause()
-	if l.wheel.count > 0 || l.listener.paused {
-		l.idle = 0
+	l.keepIdlers()
+	if l.wheel.count > 0 || l.listener.paused || l.wantedIdlers() > 0 {
+		l.calm = 0
 		return
 	}
-	if l.idle++; l.idle > idleTicks {
+	if l.calm++; l.calm > calmTicks {
 		l.ticking = false
 		sys.SetTimer(l.timerfd.Int(), 0)
 	}
@@ -137,11 +138,16 @@ func (l *Loop) expire(c *conn) {
 		l.connected(c, true)
 	case lingering:
 		l.linger(c)
-	case forwarding:
-		if quiet := l.clock - c.active; quiet < ticks(l.cfg.IdleTimeout) {
-			l.wheel.set(c, c.active+ticks(l.cfg.IdleTimeout)+1) // it has moved since: activity costs no timer call
-			return
-		}
+	case answering:
 		l.close(c, account.Idle)
+	case forwarding:
+		limit := l.balancer.Plan().IdleTimeout
+		switch quiet := l.clock - c.active; {
+		case limit == 0: // the operator has changed his mind
+		case quiet < ticks(limit):
+			l.wheel.set(c, c.active+ticks(limit)+1) // it has moved since: activity costs no timer call
+		default:
+			l.close(c, account.Idle)
+		}
 	}
 }

@@ -41,10 +41,14 @@ const (
 	Idle                     // no byte moved for the idle timeout
 	Drained                  // the process ended before the connection did
 	Local                    // out of descriptors or memory here
+	Denied                   // the client may not come in
+	Forced                   // closed by the operator
+	BadRequest               // what the client sent could not be given its header safely
+	Answered                 // the dummy's answer was given
 	nCauses
 )
 
-var causeNames = [nCauses]string{"client_fin", "server_fin", "client_reset", "server_reset", "no_server", "idle", "drained", "local"}
+var causeNames = [nCauses]string{"client_fin", "server_fin", "client_reset", "server_reset", "no_server", "idle", "drained", "local", "denied", "forced", "bad_request", "answered"}
 
 func (c Cause) String() string { return causeNames[c] }
 

@@ -95,6 +95,16 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	return Choice{}, false
 }
 
+// Spare answers with a server in turn for a connection without a client, and counts a live connection there. No client's home comes of it.
+func (b *Balancer) Spare(now int64) (Choice, bool) {
+	p := b.current.Load()
+	i := b.byRoundRobin(p, now, false)
+	if i == nobody || !try(&p.Servers[i], p.slots[i], now, false, false) {
+		return Choice{}, false
+	}
+	return Choice{&p.Servers[i], RoundRobin}, true
+}
+
 // pick finds a new client's initial server by the plan's algorithm among those usable. If there is none, then among those that are out on automatic verdicts
 // only: they will be passed over, but should it come to failing open, the algorithm's spread is kept. Nobody if the operator's word leaves none.
 func (b *Balancer) pick(p *published, c Client, key affinity.Key, now int64) (int, Why) {

@@ -34,11 +34,12 @@ type Server struct {
 	ID     backend.ID // its slot; claimed by whoever makes the Plan
 	Name   string     // as configured; the hash goes by it, so that neither its place in the list nor its address matters
 	Addr   Address
-	Soft   int // most live connections for clients whose home it is not; 0 = no limit, for anybody
-	Hard   int // most live connections for clients whose home it is; below Soft it means Soft
-	Weight int // share under Weight and Hash; 0 = none under Weight
-	Prio   int // under Prio the lowest goes first
-	ACL    int // the list that clients of this server are held against; a denied one goes to the next server
+	Host   string // the address alone, as Pen's log names a server
+	Soft   int    // most live connections for clients whose home it is not; 0 = no limit, for anybody
+	Hard   int    // most live connections for clients whose home it is; below Soft it means Soft
+	Weight int    // share under Weight and Hash; 0 = none under Weight
+	Prio   int    // under Prio the lowest goes first
+	ACL    int    // the list that clients of this server are held against; a denied one goes to the next server
 }
 
 // Plan is what the operator decided. It is immutable once published: an edit is a copy, Validate, Publish.

@@ -59,8 +59,7 @@ func (d *Daemon) loops() (loop.Config, error) {
 	return loop.Config{
 		Endpoint: at, Backlog: o.Backlog, AcceptBatch: o.AcceptBatch, MaxConns: budget.MaxConns,
 		Loops: n, CPUs: pinned, Steer: steer, Poller: o.Poller,
-		Tuning:         sys.Tuning{NoDelay: !o.Nagle, Keepalive: o.Keepalive, UserTimeout: o.UserTimeout},
-		ConnectTimeout: o.ConnectTimeout, IdleTimeout: o.IdleTimeout,
+		Tuning: sys.Tuning{NoDelay: !o.Nagle, Keepalive: o.Keepalive, UserTimeout: o.UserTimeout},
 		Splice: mode, PipeSize: o.PipeSize, Pipes: budget.Pipes, Log: d.log,
 	}, nil
 }
@@ -71,6 +70,7 @@ func (d *Daemon) plan() (*balance.Plan, error) {
 	plan := &balance.Plan{
 		RoundRobin: o.RoundRobin, Prio: o.Prio, Weight: o.Weight, LeastConn: o.LeastConn, Hash: o.Hash, PenHash: o.PenHash, Stubborn: o.Stubborn,
 		BlacklistTime: o.Blacklist, Prefix: affinity.Prefix(o.Prefix),
+		ConnectTimeout: o.ConnectTimeout, IdleTimeout: o.IdleTimeout,
 	}
 	seen := map[string]int{}
 	claim := func(s config.Server) (balance.Server, error) {

@@ -45,6 +45,29 @@ func (t *Tuning) Apply(fd int) syscall.Errno {
 	return e
 }
 
+// Renew gives a listener other options than it has, those switched off included, for the connections it accepts from then on.
+func (t *Tuning) Renew(fd int) syscall.Errno {
+	flag := func(on bool) int32 {
+		if on {
+			return 1
+		}
+		return 0
+	}
+	for _, o := range []struct {
+		level, opt int
+		value      int32
+	}{
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, flag(t.NoDelay)},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, flag(t.Keepalive > 0)},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int32(t.UserTimeout / time.Millisecond)},
+	} {
+		if e := setsockoptInt(fd, o.level, o.opt, o.value); e != 0 {
+			return e
+		}
+	}
+	return t.Apply(fd)
+}
+
 // ListenTCP opens n listeners of one address that share its connections (SO_REUSEPORT), in the order in which a steering program numbers them. An IPv6 address listens dual-stack if dual is set.
 // The first binds and listens without SO_REUSEPORT, so that a second process on the same address is refused by the kernel instead of silently sharing clients (PEN.md B15);
 // only then does it open the door to its siblings. Not before it listens: two bound sockets do not conflict yet (SO_REUSEADDR), and of two processes starting at once both would get in.

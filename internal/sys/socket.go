@@ -110,3 +110,22 @@ func Unsent(fd int) (int, syscall.Errno) {
 	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n)))
 	return int(n), e
 }
+
+// BindSource gives a socket its own address before it connects. The port is left to the connect (IP_BIND_ADDRESS_NO_PORT), which can then use one port towards several servers; a port chosen here
+// could only be used once (PEN.md B13). Transparent allows an address that is not this machine's (IP_TRANSPARENT; needs CAP_NET_ADMIN).
+func BindSource(fd int, from netip.Addr, transparent bool) syscall.Errno {
+	if e := setsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); e != 0 {
+		return e
+	}
+	if transparent {
+		level, opt := unix.IPPROTO_IP, unix.IP_TRANSPARENT
+		if from.Is6() {
+			level, opt = unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT
+		}
+		if e := setsockoptInt(fd, level, opt, 1); e != 0 {
+			return e
+		}
+	}
+	var sa sockaddr
+	return bindRaw(fd, &sa, sa.putIP(netip.AddrPortFrom(from, 0)))
+}

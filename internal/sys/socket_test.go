@@ -319,3 +319,23 @@ func TestAddressesThereAndBack(t *testing.T) {
 		}
 	}
 }
+
+// PEN.md B13: a source address took a port of its own with it, so that later connects could fail with EADDRINUSE.
+func TestBindSourceLeavesThePortToTheConnect(t *testing.T) {
+	_, l := listen(t, anyPort4, false, 1, 8, Tuning{})
+	for _, from := range []string{"127.0.0.9", "127.0.0.10"} {
+		fd := socket(t, l).Int()
+		if e := BindSource(fd, netip.MustParseAddr(from), false); e != 0 {
+			t.Fatalf("bind %s: %v", from, e)
+		}
+		if at, _ := LocalAddr(fd); at.Port() != 0 || at.Addr() != netip.MustParseAddr(from) {
+			t.Errorf("bound to %v before the connect, expected %s and no port yet", at, from)
+		}
+		if e := ConnectIP(fd, l); e != 0 && e != syscall.EINPROGRESS {
+			t.Fatalf("connect: %v", e)
+		}
+		if at, _ := LocalAddr(fd); at.Port() == 0 || at.Addr() != netip.MustParseAddr(from) {
+			t.Errorf("connected from %v, expected %s and a port", at, from)
+		}
+	}
+}
