@@ -1,27 +1,49 @@
 // Command pen is a TCP load balancer that remembers its clients and sends each back to the server it used last.
 //
-// main is the plot and holds no logic: parse, build, run, wait, close.
+// main is the plot and holds no logic: parse, build, run, wait, close. The tools that belong to it are the same program, under their own names or as a first word.
 package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
+	"path/filepath"
 
 	"pen/internal/config"
+	"pen/internal/control"
 	"pen/internal/daemon"
 	"pen/internal/demo"
 	"pen/internal/process"
+	"pen/internal/weblog"
 )
 
-const name = "pen"
+func main() { os.Exit(run(filepath.Base(os.Args[0]), os.Args[1:])) }
 
-func main() { os.Exit(run(os.Args[1:])) }
-
-// run does what the arguments say and returns the exit status.
-func run(args []string) int {
-	if len(args) > 0 && args[0] == "demo" {
-		return demo.Run(context.Background(), args[1:], os.Stdout)
+// run does what the program's name or else the first word says, and returns the exit status.
+func run(name string, args []string) int {
+	if len(args) > 0 {
+		if full, ok := map[string]string{"ctl": "penctl", "log": "penlog", "logd": "penlogd", "mergelogs": "mergelogs", "demo": "demo"}[args[0]]; ok {
+			name, args = full, args[1:]
+		}
 	}
+	switch name {
+	case "penctl":
+		return control.Ctl(args, os.Stdout, os.Stderr)
+	case "penlog":
+		return weblog.Penlog(args, os.Stdin, os.Stdout, os.Stderr)
+	case "penlogd":
+		return penlogd(args)
+	case "mergelogs":
+		return weblog.Mergelogs(args, os.Stdout, os.Stderr)
+	case "demo":
+		return demo.Run(context.Background(), args, os.Stdout)
+	}
+	return pen(args)
+}
+
+// pen balances.
+func pen(args []string) int {
+	const name = "pen"
 	o, err := config.Parse(name, args)
 	if err != nil {
 		return config.Report(name, err, os.Stdout, os.Stderr)
@@ -30,9 +52,10 @@ func run(args []string) int {
 		return process.Detach(name)
 	}
 	birth := process.Born(name)
-	log, logs := process.Logger(o.Foreground, o.Debug)
+	level := new(slog.LevelVar)
+	log, logs := process.Logger(o.Foreground, level)
 	defer logs.Close()
-	d, err := daemon.Build(o, log)
+	d, err := daemon.Build(o, log, level)
 	if err != nil {
 		return birth.Failed(config.ExitCode(err), err)
 	}
@@ -41,5 +64,38 @@ func run(args []string) int {
 		return birth.Failed(1, err)
 	}
 	d.Serve()
+	return 0
+}
+
+// penlogd collects.
+func penlogd(args []string) int {
+	const name = "penlogd"
+	o, err := weblog.ParsePenlogd(args)
+	if err != nil {
+		return weblog.ReportPenlogd(err, os.Stdout, os.Stderr)
+	}
+	if !o.Foreground && !process.Detached() {
+		return process.Detach(name)
+	}
+	birth := process.Born(name)
+	log, logs := process.Logger(o.Foreground, process.Level(o.Debug))
+	defer logs.Close()
+	c, err := weblog.NewCollector(o, os.Stdout, log)
+	if err != nil {
+		return birth.Failed(1, err)
+	}
+	defer c.Close()
+	pid, err := process.Place{User: o.User, Chroot: o.Chroot, PidFile: o.PidFile}.Take(c.OpenLog)
+	if err != nil {
+		return birth.Failed(1, err)
+	}
+	defer pid.Remove()
+	if err := birth.Ready(); err != nil {
+		return birth.Failed(1, err)
+	}
+	if err := c.Serve(); err != nil {
+		log.Error("end", "error", err)
+		return 1
+	}
 	return 0
 }

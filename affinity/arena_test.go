@@ -96,7 +96,7 @@ func TestLargeTableIsTouchedLazily(t *testing.T) {
 	if per := float64(table.Bytes()) / 1e7; per > 80 {
 		t.Errorf("%.2f bytes a client", per)
 	}
-	if uintptr(unsafe.Pointer(&table.arena[0]))%64 != 0 {
+	if uintptr(unsafe.Pointer(&table.bank.Load().arena[0]))%64 != 0 {
 		t.Error("the arena does not begin at a cache line")
 	}
 	before, _ := residency(t, table)
@@ -122,22 +122,22 @@ func TestHugePagesAreAskedForOnceTheyPay(t *testing.T) {
 	_, err := os.Stat("/sys/kernel/mm/transparent_hugepage")
 	kernelHasThem := err == nil
 	table := mappedTable(t, 300_000, 0)
-	if table.hugeAt == 0 {
+	if table.bank.Load().hugeAt == 0 {
 		t.Fatalf("never for %d bytes", table.Bytes())
 	}
-	last := int(table.hugeAt) - 1
+	last := int(table.bank.Load().hugeAt) - 1
 	for n := range last {
 		table.Visit(client(n), start)
 	}
-	if _, flags := residency(t, table); table.huge.Load() || kernelHasThem && !strings.Contains(flags, " nh") {
+	if _, flags := residency(t, table); table.bank.Load().huge.Load() || kernelHasThem && !strings.Contains(flags, " nh") {
 		t.Errorf("asked for too early, or flags %q after %d clients without nh", flags, last)
 	}
 	table.Visit(client(last), start)
-	if _, flags := residency(t, table); !table.huge.Load() || kernelHasThem && !strings.Contains(flags, " hg") {
+	if _, flags := residency(t, table); !table.bank.Load().huge.Load() || kernelHasThem && !strings.Contains(flags, " hg") {
 		t.Errorf("not asked for, or flags %q after %d clients without hg", flags, last+1)
 	}
-	if small := mappedTable(t, 1000, 0); small.hugeAt != 0 {
-		t.Errorf("a small table asks at %d", small.hugeAt)
+	if small := mappedTable(t, 1000, 0); small.bank.Load().hugeAt != 0 {
+		t.Errorf("a small table asks at %d", small.bank.Load().hugeAt)
 	}
 }
 
@@ -148,7 +148,7 @@ func residency(t *testing.T, table *Table) (rss int, flags string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, inside := uintptr(unsafe.Pointer(&table.arena[0])), false
+	addr, inside := uintptr(unsafe.Pointer(&table.bank.Load().arena[0])), false
 	for line := range bytes.Lines(smaps) {
 		var from, to uintptr
 		if n, _ := fmt.Sscanf(string(line), "%x-%x ", &from, &to); n == 2 {

@@ -2,8 +2,7 @@ package affinity
 
 // Forget removes k and says whether it was there.
 func (t *Table) Forget(k Key) bool {
-	s, tag := t.locate(&k)
-	s.mu.Lock()
+	s, tag := t.hold(&k)
 	defer s.mu.Unlock()
 	i, found := s.find(&k, tag)
 	if !found {
@@ -29,11 +28,10 @@ func (t *Table) Expire(now int64, budget int) (removed int) {
 
 // expireOldest says no when the least recently used client has not expired, so that no other has, or when another goroutine was faster, who is at it then.
 func (t *Table) expireOldest(now uint32, ttl int64) bool {
-	s, stamp := t.leastRecent()
+	s, stamp := t.holdLeastRecent()
 	if s == nil {
 		return false
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tail.Load() != stamp || !expired(s.slots[s.oldest].seen, now, ttl) {
 		return false
@@ -46,12 +44,11 @@ func (t *Table) expireOldest(now uint32, ttl int64) bool {
 // makeRoom removes the least recently used client, unless the table is not overfull any more. Whoever inserts calls it once, holding no stripe. That
 // suffices: each insertion past the capacity is followed by one removal or by the sight of a table within its capacity.
 func (t *Table) makeRoom(now uint32) {
-	for t.used.Load() > t.capacity {
-		s, stamp := t.leastRecent()
+	for t.used.Load() > t.bank.Load().capacity {
+		s, stamp := t.holdLeastRecent()
 		if s == nil {
 			continue // removed by others since the loop's question
 		}
-		s.mu.Lock()
 		// The tail may have been visited or removed while it was not held.
 		done := s.tail.Load() == stamp && t.takeExcess()
 		if done {
@@ -64,18 +61,32 @@ func (t *Table) makeRoom(now uint32) {
 	}
 }
 
+// holdLeastRecent returns, held, the stripe that had the oldest tail when it was looked for, and that tail's stamp then; nil if all were empty.
+func (t *Table) holdLeastRecent() (s *stripe, stamp uint64) {
+	for {
+		if s, stamp = t.leastRecent(); s == nil {
+			return nil, stamp
+		}
+		s.mu.Lock()
+		if !s.moved {
+			return s, stamp
+		}
+		s.mu.Unlock()
+	}
+}
+
 // leastRecent returns the stripe with the oldest tail and that tail's stamp, or nil if all are empty. It holds nothing: ask the stripe again once it is held.
+// The old bank comes first: a tail that has left it has been published in the next already.
 func (t *Table) leastRecent() (s *stripe, stamp uint64) {
-	at, stamp := 0, uint64(noTail)
-	for i := range t.tails {
-		if tail := t.tails[i].Load(); tail < stamp {
-			at, stamp = i, tail
+	stamp = noTail
+	for b := t.bank.Load(); b != nil; b = b.next.Load() {
+		for i := range b.tails {
+			if tail := b.tails[i].Load(); tail < stamp {
+				s, stamp = &b.stripes[i], tail
+			}
 		}
 	}
-	if stamp == noTail {
-		return nil, stamp
-	}
-	return &t.stripes[at], stamp
+	return s, stamp
 }
 
 // evict removes the tail of s, which the caller holds, to make room. The caller has taken it off t.used.
@@ -90,7 +101,7 @@ func (t *Table) evict(s *stripe, now uint32) {
 func (t *Table) takeExcess() bool {
 	for {
 		used := t.used.Load()
-		if used <= t.capacity {
+		if used <= t.bank.Load().capacity {
 			return false
 		}
 		if t.used.CompareAndSwap(used, used-1) {

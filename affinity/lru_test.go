@@ -84,8 +84,8 @@ func TestFullStripeGivesUpItsOwnTail(t *testing.T) {
 	for n := range 300 {
 		k := client(n)
 		s, _ := table.locate(&k)
-		for i := range table.stripes {
-			if s == &table.stripes[i] {
+		for i := range table.bank.Load().stripes {
+			if s == &table.bank.Load().stripes[i] {
 				came[i] = append(came[i], n)
 			}
 		}

@@ -39,22 +39,33 @@ func mappedTable(t testing.TB, slots int, ttl time.Duration) *Table {
 	return table
 }
 
+func heapBank(slots int, l layout) *bank { return newBank(slots, l, make([]byte, l.bytes())) }
+
 // heapTable returns a table on the Go heap, which the race detector watches (it does not watch mapped memory), with the same secret in every run.
 func heapTable(slots int, ttl time.Duration, l layout) *Table {
-	table := newTable(slots, ttl, l, make([]byte, l.bytes()))
+	table := newTable(heapBank(slots, l), ttl)
 	copy(table.secret[:], "not secret, for one test")
 	return table
 }
 
-// verify walks the whole table and says which invariant of stripe does not hold. No other goroutine may be using the table.
+// locate is hold without holding. No other goroutine may be growing the table.
+func (t *Table) locate(k *Key) (s *stripe, tag uint32) {
+	s, tag = t.hold(k)
+	s.mu.Unlock()
+	return s, tag
+}
+
+// verify walks the whole table, both banks if it is growing, and says which invariant of stripe does not hold. No other goroutine may be using the table.
 func verify(table *Table) error {
 	total := 0
-	for n := range table.stripes {
-		s := &table.stripes[n]
-		if err := errors.Join(verifyList(s), verifySlots(table, s)); err != nil {
-			return fmt.Errorf("stripe %d: %w", n, err)
+	for b := table.bank.Load(); b != nil; b = b.next.Load() {
+		for n := range b.stripes {
+			s := &b.stripes[n]
+			if err := errors.Join(verifyList(s), verifySlots(table, s)); err != nil {
+				return fmt.Errorf("stripe %d of %d: %w", n, len(b.stripes), err)
+			}
+			total += int(s.used)
 		}
-		total += int(s.used)
 	}
 	if table.Len() != total {
 		return fmt.Errorf("Len is %d, the stripes hold %d", table.Len(), total)
@@ -131,7 +142,7 @@ func TestVerifySeesDamage(t *testing.T) {
 		if err := verify(table); err != nil {
 			t.Fatal(err)
 		}
-		if harm(table, &table.stripes[0]); verify(table) == nil {
+		if harm(table, &table.bank.Load().stripes[0]); verify(table) == nil {
 			t.Errorf("%s: damage not seen", name)
 		}
 	}

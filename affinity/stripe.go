@@ -16,22 +16,24 @@ type stripe struct {
 	mu sync.Mutex
 
 	// constant after New
-	tail *atomic.Uint64 // written here, under mu; read by everybody. One word of Table.tails
+	tail *atomic.Uint64 // written here, under mu; read by everybody. One word of bank.tails
+	bank *bank
 
 	// guarded by mu
-	slots  []slot // this stripe's share of the arena; nil once the table is closed
+	slots  []slot // this stripe's share of the arena; nil once the table is closed or the clients have moved
 	newest uint32 // head of the list
 	oldest uint32 // its tail
 	used   uint32
+	moved  bool // its clients are in bank.next, and so is every client to come: go there
 
-	_ [72]byte
+	_ [64]byte
 }
 
 // noTail is published by a stripe that is empty. It is newer than every stamp.
 const noTail = math.MaxUint64
 
-func (s *stripe) open(slots []slot, tail *atomic.Uint64) {
-	s.slots, s.tail = slots, tail
+func (s *stripe) open(b *bank, slots []slot, tail *atomic.Uint64) {
+	s.bank, s.slots, s.tail = b, slots, tail
 	s.newest, s.oldest = nowhere, nowhere
 	tail.Store(noTail)
 }
@@ -80,7 +82,18 @@ func (s *stripe) full() bool { return int(s.used)+1 >= len(s.slots) }
 
 // insert puts a new client into the free slot i, as the newest.
 func (s *stripe) insert(i uint32, k *Key, tag, seen uint32, stamp uint64) {
-	s.slots[i] = slot{key: *k, tag: tag, stamp: stamp, seen: seen, connects: 1}
+	s.put(i, &slot{key: *k, tag: tag, stamp: stamp, seen: seen, connects: 1})
+}
+
+// receive takes in a copy of an entry of another stripe. It must be newer than all that are here, and a slot beyond the last free one must be left.
+func (s *stripe) receive(e *slot) {
+	i, _ := s.find(&e.key, e.tag)
+	s.put(i, e)
+}
+
+// put fills the free slot i and links it as the newest.
+func (s *stripe) put(i uint32, e *slot) {
+	s.slots[i] = *e
 	s.used++
 	s.link(i)
 	if s.oldest == i {

@@ -4,7 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"math/bits"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,21 +18,18 @@ const MaxSlots = 1 << 30
 // Table remembers clients. All methods may be called by several goroutines at once.
 type Table struct {
 	// constant after New
-	arena    []byte
-	stripes  []stripe
-	tails    []atomic.Uint64 // the stamp of each stripe's oldest entry; written by the stripes
-	secret   [24]byte        // keeps clients from choosing addresses that collide
-	shift    int             // a hash shifted right by it is the number of a stripe
-	share    int             // slots of one stripe
-	capacity int64
-	hugeAt   int64 // clients; 0 = never
+	secret [24]byte // keeps clients from choosing addresses that collide
+
+	// atomic: New and Grow write
+	bank atomic.Pointer[bank] // its capacity is the one in force
 
 	// atomic: SetTTL writes
 	ttl atomic.Int64 // seconds; 0 = endless
 
-	// atomic: one writer each, the first Close and the first Visit that reaches hugeAt
-	closed atomic.Bool
-	huge   atomic.Bool
+	resize sync.Mutex // held by Grow and Close from end to end; taken before any stripe
+
+	// guarded by resize
+	closed bool
 
 	// atomic: every Visit writes
 	_     [128]byte
@@ -55,46 +52,50 @@ func New(slots int, ttl time.Duration) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a table of %d clients: %w; ask for fewer", slots, err)
 	}
-	return newTable(slots, ttl, l, arena), nil
+	return newTable(newBank(slots, l, arena), ttl), nil
 }
 
-// newTable cuts arena, which must be zero and of l.bytes(), into stripes.
-func newTable(slots int, ttl time.Duration, l layout, arena []byte) *Table {
-	t := &Table{
-		arena:    arena,
-		stripes:  make([]stripe, l.stripes),
-		tails:    make([]atomic.Uint64, l.stripes),
-		shift:    64 - bits.TrailingZeros(uint(l.stripes)),
-		share:    l.share,
-		capacity: int64(slots),
-		hugeAt:   hugeAfter(len(arena)),
-	}
+func newTable(b *bank, ttl time.Duration) *Table {
+	t := &Table{}
 	rand.Read(t.secret[:]) // never errs since Go 1.24
 	t.SetTTL(ttl)
-	all := slotsOf(arena)
-	for i := range t.stripes {
-		t.stripes[i].open(all[i*l.share:(i+1)*l.share:(i+1)*l.share], &t.tails[i])
-	}
+	t.bank.Store(b)
 	return t
 }
 
-// locate hashes k. The stripe is from the high bits, the tag from the low ones. The secret goes in ahead of the key and over it: xxhash is no keyed
-// hash, and a secret ahead alone would leave collisions that do not depend on it.
-func (t *Table) locate(k *Key) (s *stripe, tag uint32) {
+// hash is that of k under the table's secret. The secret goes in ahead of the key and over it: xxhash is no keyed hash, and a secret ahead alone would
+// leave collisions that do not depend on it.
+func (t *Table) hash(k *Key) uint64 {
 	mixed := t.secret
 	le := binary.LittleEndian
 	le.PutUint64(mixed[8:], le.Uint64(mixed[8:])^le.Uint64(k[:]))
 	le.PutUint64(mixed[16:], le.Uint64(mixed[16:])^le.Uint64(k[8:]))
-	h := xxhash.Sum64(mixed[:])
-	return &t.stripes[h>>t.shift], uint32(h) | inUse
+	return xxhash.Sum64(mixed[:])
+}
+
+// hold returns k's stripe, held. The stripe is from the high bits of the hash, the tag from the low ones.
+func (t *Table) hold(k *Key) (s *stripe, tag uint32) {
+	hash := t.hash(k)
+	return t.holdFor(hash), uint32(hash) | inUse
+}
+
+// holdFor returns, held, the stripe where clients of this hash are now. The bank it begins with may be left by the table meanwhile; what was moved says where to.
+func (t *Table) holdFor(hash uint64) *stripe {
+	for b := t.bank.Load(); ; b = b.next.Load() {
+		s := b.stripe(hash)
+		s.mu.Lock()
+		if !s.moved {
+			return s
+		}
+		s.mu.Unlock()
+	}
 }
 
 // Visit counts a connect of k, makes k the most recently used client and returns its home: 0 if it has none, is new, or had expired and begins anew.
 // A new client in a full table costs the least recently used one its place. A closed table remembers nobody.
 func (t *Table) Visit(k Key, now int64) (home uint32) {
 	seen := seconds(now)
-	s, tag := t.locate(&k)
-	s.mu.Lock()
+	s, tag := t.hold(&k)
 	i, found := s.find(&k, tag)
 	if found {
 		home = t.meet(s, i, seen)
@@ -112,12 +113,12 @@ func (t *Table) Visit(k Key, now int64) (home uint32) {
 	}
 	s.insert(i, &k, tag, seen, t.clock.Add(1))
 	used := t.used.Add(1)
-	s.mu.Unlock()
-	if used > t.capacity {
-		t.makeRoom(seen)
+	if used == s.bank.hugeAt {
+		s.bank.preferHuge(used)
 	}
-	if used == t.hugeAt && t.huge.CompareAndSwap(false, true) {
-		adviseHuge(t.arena)
+	s.mu.Unlock()
+	if used > t.bank.Load().capacity {
+		t.makeRoom(seen)
 	}
 	return 0
 }
@@ -137,8 +138,7 @@ func (t *Table) meet(s *stripe, i, seen uint32) (home uint32) {
 // Claim makes server the home of k if k has none, and returns the home in force, so that two callers that race agree. It is not a visit.
 // A client forgotten or expired meanwhile is not taken in again: the answer is server, and nothing is kept.
 func (t *Table) Claim(k Key, now int64, server uint32) (home uint32) {
-	s, tag := t.locate(&k)
-	s.mu.Lock()
+	s, tag := t.hold(&k)
 	defer s.mu.Unlock()
 	i, found := s.find(&k, tag)
 	if !found || expired(s.slots[i].seen, seconds(now), t.ttl.Load()) {
@@ -153,8 +153,7 @@ func (t *Table) Claim(k Key, now int64, server uint32) (home uint32) {
 
 // Move changes the home of k from one server to another, if it still is from, and says whether it did. It is not a visit.
 func (t *Table) Move(k Key, from, to uint32) bool {
-	s, tag := t.locate(&k)
-	s.mu.Lock()
+	s, tag := t.hold(&k)
 	defer s.mu.Unlock()
 	i, found := s.find(&k, tag)
 	if !found || s.slots[i].home != from {
@@ -166,8 +165,7 @@ func (t *Table) Move(k Key, from, to uint32) bool {
 
 // Count adds bytes from (up) and to (down) the client. It is not a visit, and does nothing for a client that is forgotten.
 func (t *Table) Count(k Key, up, down uint64) {
-	s, tag := t.locate(&k)
-	s.mu.Lock()
+	s, tag := t.hold(&k)
 	defer s.mu.Unlock()
 	if i, found := s.find(&k, tag); found {
 		s.slots[i].up += up
@@ -177,8 +175,7 @@ func (t *Table) Count(k Key, up, down uint64) {
 
 // Peek returns a copy of k's entry and changes nothing. An expired entry is not found.
 func (t *Table) Peek(k Key, now int64) (Entry, bool) {
-	s, tag := t.locate(&k)
-	s.mu.Lock()
+	s, tag := t.hold(&k)
 	defer s.mu.Unlock()
 	i, found := s.find(&k, tag)
 	if !found || expired(s.slots[i].seen, seconds(now), t.ttl.Load()) {
@@ -193,10 +190,14 @@ func (t *Table) Each(yield func(Entry) bool) {
 	if t.Len() == 0 {
 		return
 	}
-	held := make([]Entry, 0, t.share)
-	for i := range t.stripes {
-		s := &t.stripes[i]
-		s.mu.Lock()
+	var held []Entry
+	for hash := uint64(0); ; { // the first of those that belong to the next stripe
+		s := t.holdFor(hash)
+		if int(s.used) > cap(held) {
+			s.mu.Unlock()
+			held = make([]Entry, 0, s.bank.share)
+			continue
+		}
 		held = s.appendTo(held[:0])
 		s.mu.Unlock()
 		for _, e := range held {
@@ -204,17 +205,20 @@ func (t *Table) Each(yield func(Entry) bool) {
 				return
 			}
 		}
+		if hash = (hash>>s.bank.shift + 1) << s.bank.shift; hash == 0 {
+			return // it was the last
+		}
 	}
 }
 
 // Len is the number of entries, with those that have expired and are not removed yet.
 func (t *Table) Len() int { return int(t.used.Load()) }
 
-// Cap is the number of clients the table was made for.
-func (t *Table) Cap() int { return int(t.capacity) }
+// Cap is the number of clients the table was made for, or has last grown to.
+func (t *Table) Cap() int { return int(t.bank.Load().capacity) }
 
 // Bytes is the size of the arena: address space, of which the kernel makes resident what clients touch. At most 80 bytes a client from 1.1 million clients on.
-func (t *Table) Bytes() int64 { return int64(len(t.arena)) }
+func (t *Table) Bytes() int64 { return int64(len(t.bank.Load().arena)) }
 
 // Evictions counts clients that were forgotten to make room for others, though they had not expired.
 func (t *Table) Evictions() uint64 { return t.evictions.Load() }
@@ -222,19 +226,24 @@ func (t *Table) Evictions() uint64 { return t.evictions.Load() }
 // SetTTL changes the time after which clients are forgotten, for those in the table too; 0 = never. It is rounded up to whole seconds.
 func (t *Table) SetTTL(ttl time.Duration) { t.ttl.Store(wholeSeconds(ttl)) }
 
-// Close empties the table and unmaps the arena. Other methods may be called during and after it: they find nothing. A second Close does nothing.
+// Close empties the table and unmaps the arena. Other methods may be called during and after it: they find nothing. It waits for a Grow that has begun.
+// A second Close does nothing.
 func (t *Table) Close() error {
-	if t.closed.Swap(true) {
+	t.resize.Lock()
+	defer t.resize.Unlock()
+	if t.closed {
 		return nil
 	}
-	for i := range t.stripes {
-		s := &t.stripes[i]
+	t.closed = true
+	b := t.bank.Load()
+	for i := range b.stripes {
+		s := &b.stripes[i]
 		s.mu.Lock()
 		t.used.Add(-int64(s.used))
 		s.close()
 		s.mu.Unlock()
 	}
-	if err := syscall.Munmap(t.arena); err != nil {
+	if err := syscall.Munmap(b.arena); err != nil {
 		return fmt.Errorf("unmap the client table: %w", err)
 	}
 	return nil

@@ -153,11 +153,11 @@ func BenchmarkVisitTenMillion(b *testing.B) { benchmarkVisit(b, 10_000_000) }
 func benchmarkTable(b *testing.B, clients int, huge bool) {
 	table := mappedTable(b, clients, 0)
 	if huge {
-		adviseHuge(table.arena)
+		adviseHuge(table.bank.Load().arena)
 	}
 	fill(table, clients)
 	b.Run("floor", func(b *testing.B) {
-		all := slotsOf(table.arena)
+		all := slotsOf(table.bank.Load().arena)
 		inParallel(b, func(d *draw) { *d += draw(all[d.below(len(all))].seen) })
 	})
 	b.Run("peek", func(b *testing.B) {
@@ -194,7 +194,28 @@ func benchmarkEach(b *testing.B, clients int) {
 	for b.Loop() {
 		table.Each(func(Entry) bool { return true })
 	}
-	b.ReportMetric(float64(cpuTime()-before)/float64(b.N*len(table.stripes)), "cpu-ns/stripe")
+	b.ReportMetric(float64(cpuTime()-before)/float64(b.N*len(table.bank.Load().stripes)), "cpu-ns/stripe")
+}
+
+// BenchmarkGrow reports what moving costs for each client, and so how long a stripe is held.
+func BenchmarkGrow1M(b *testing.B)         { benchmarkGrow(b, 1_000_000) }
+func BenchmarkGrowTenMillion(b *testing.B) { benchmarkGrow(b, 10_000_000) }
+
+func benchmarkGrow(b *testing.B, clients int) {
+	var used int64
+	for range b.N {
+		b.StopTimer()
+		table := mappedTable(b, clients, 0)
+		fill(table, clients)
+		before := cpuTime()
+		b.StartTimer()
+		if err := table.Grow(2 * clients); err != nil {
+			b.Fatal(err)
+		}
+		used += cpuTime() - before
+		table.Close()
+	}
+	b.ReportMetric(float64(used)/float64(b.N)/float64(clients), "cpu-ns/client")
 }
 
 // BenchmarkExpireNothing is what a tick costs that finds nothing to do.

@@ -73,10 +73,10 @@ func parseServer(what, text string, defaultPort int) (Server, error) {
 	}
 	fields := strings.Split(rest, ":")
 	if !hasPort && defaultPort == 0 {
-		return fail("port is missing, and a Unix socket to listen on has none to fall back on")
+		return fail("port is missing, and there is no port listened on to take instead")
 	}
 	if hasPort {
-		if s.Port, err = parsePort(fields[0]); err != nil {
+		if s.Port, err = parsePort("tcp", fields[0]); err != nil {
 			return fail("%v", err)
 		}
 	}
@@ -113,9 +113,16 @@ func (s Server) String() string {
 
 // ParseListen reads where to listen: "port", "*:port", "host:port", "[IPv6]:port" or the path of a Unix socket.
 func ParseListen(text string) (Listen, error) {
-	fail := func(err error) (Listen, error) {
+	l, err := parseListen(text)
+	if err != nil {
 		return Listen{}, usagef("listen %q: %v", text, err)
 	}
+	return l, nil
+}
+
+// parseListen is ParseListen with errors that say only what was expected.
+func parseListen(text string) (Listen, error) {
+	fail := func(err error) (Listen, error) { return Listen{}, err }
 	if strings.Contains(text, "/") {
 		if err := checkPath(text); err != nil {
 			return fail(err)
@@ -133,7 +140,7 @@ func ParseListen(text string) (Listen, error) {
 		host, port = "*", text
 	}
 	l := Listen{Text: text, Network: "tcp", Host: host}
-	if l.Port, err = parsePort(port); err != nil {
+	if l.Port, err = parsePort("tcp", port); err != nil {
 		return fail(err)
 	}
 	if l.Host == "*" {
@@ -210,10 +217,10 @@ const (
 	hostCharacters = letters + "0123456789.-_:%"
 )
 
-// parsePort accepts a port's number or the name of a TCP service.
-func parsePort(text string) (int, error) {
+// parsePort accepts a port's number or the name of a service on network, which is "tcp" or "udp".
+func parsePort(network, text string) (int, error) {
 	if strings.ContainsAny(text, letters) {
-		port, err := net.DefaultResolver.LookupPort(context.Background(), "tcp", text)
+		port, err := net.DefaultResolver.LookupPort(context.Background(), network, text)
 		if err != nil || port < 1 || port > math.MaxUint16 {
 			return 0, errors.New("port must be 1..65535 or the name of a service")
 		}

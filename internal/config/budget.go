@@ -20,6 +20,12 @@ const (
 	// pipeShare is the part of the descriptors left for traffic, as a divisor, that pipes keep while max-conns is being lowered.
 	// A connection without a pipe is served all the same, by copying; so most go to connections.
 	pipeShare = 8
+	// controlClients is how many clients internal/control serves at once, and controlShare the part of the limit, as a divisor, that they may claim.
+	// Past it a client may have to wait.
+	controlClients = 256
+	controlShare   = 8
+	// logFDs: the access log, and the same anew while HUP reopens it.
+	logFDs = 2
 	// connFDs and pipeFDs: a connection is a socket on either side, a pipe has two ends.
 	connFDs = 2
 	pipeFDs = 2
@@ -63,7 +69,10 @@ func (o *Options) budget(nofile uint64, loops int, quota int64) (Budget, error) 
 	if o.Splice == "never" {
 		b.Pipes = 0
 	}
-	fixed := uint64(standingFDs+loops*loopFDs) + o.probeFDs(nofile)
+	fixed := uint64(standingFDs+loops*loopFDs) + o.probeFDs(nofile) + o.controlFDs(nofile)
+	if o.AccessLog != "" {
+		fixed += logFDs
+	}
 	if err := o.fit(&b, fixed); err != nil {
 		return Budget{}, err
 	}
@@ -84,6 +93,14 @@ func (o *Options) probeFDs(nofile uint64) uint64 {
 		return 0
 	}
 	return min(uint64(len(o.everyServer())), nofile/probeShare)
+}
+
+// controlFDs is what the control port keeps for itself: its listener and the clients.
+func (o *Options) controlFDs(nofile uint64) uint64 {
+	if o.Control == "" {
+		return 0
+	}
+	return 1 + min(controlClients, nofile/controlShare)
 }
 
 // fit lowers b's pipes and connections until they stay in the limit, or says why they cannot.

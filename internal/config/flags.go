@@ -40,14 +40,15 @@ func define(o *Options, version *bool) []section {
 	choosing.flag("hash", "h", &o.Hash, "new clients by a consistent hash of their address (help is --help)")
 	choosing.flag("pen-hash", "", &o.PenHash, "like -h, but placed as old Pen did: address modulo servers")
 	choosing.flag("stubborn", "s", &o.Stubborn, "close if the chosen server fails, try no other")
-	add(choosing, "emergency", "e", "SERVER", &o.Emergency, "", emergency, "used when every other server is out")
+	add(choosing, "emergency", "e", "SERVER", &o.Emergency, "", special, "used when every other server is out")
+	add(choosing, "abuse", "B", "SERVER", &o.Abuse, "", special, "for clients that client_acl denies, instead of closing them")
 	add(choosing, "blacklist", "b", "SEC", &o.Blacklist, "30", seconds(0, ages, time.Millisecond), "leave a server out after a failed connect")
-	add(choosing, "clients", "c", "N", &o.Clients, "2048", whole(1, maxClients), "slots of the client table: how many clients are remembered")
+	add(choosing, "clients", "c", "N", &o.Clients, "2048", wholeOrAsIs(&o.Clients, maxClients), "slots of the client table: how many clients are remembered")
 	add(choosing, "tracking", "T", "SEC", &o.Tracking, "0", seconds(0, ages, time.Second), "forget a client so long after its last connection; 0 never")
 	add(choosing, "track-prefix", "", "V4/V6", &o.Prefix, "32/128", prefix, "how many bits of an address are one client")
 
 	conns := newSection("Connections")
-	add(conns, "max-conns", "x", "N", &o.MaxConns, "500", whole(1, maxConns), "connections at once; if not given, lowered to what the descriptors allow")
+	add(conns, "max-conns", "x", "N", &o.MaxConns, "500", wholeOrAsIs(&o.MaxConns, maxConns), "connections at once; if not given, lowered to what the descriptors allow")
 	add(conns, "timeout", "t", "SEC", &o.ConnectTimeout, "5", seconds(time.Millisecond, day, time.Millisecond), "how long a server has to accept a connection")
 	add(conns, "idle-timeout", "", "SEC", &o.IdleTimeout, "0", seconds(0, ages, time.Millisecond), "close a connection so long after its last byte; 0 never")
 	add(conns, "backlog", "q", "N", &o.Backlog, "500", atMost(math.MaxInt32), "connections that may wait to be accepted, at least 50")
@@ -55,6 +56,8 @@ func define(o *Options, version *bool) []section {
 	conns.flag("nagle", "", &o.Nagle, "leave Nagle's algorithm on")
 	add(conns, "keepalive", "", "SEC", &o.Keepalive, "60", seconds(0, maxIdle, time.Second), "silence before TCP keepalive probes, on both sides; 0 off")
 	add(conns, "user-timeout", "", "SEC", &o.UserTimeout, "60", seconds(0, maxUserTime, time.Millisecond), "how long sent bytes may stay unacknowledged, on both sides; 0 off")
+	conns.flag("forwarded", "H", &o.Forwarded, "add X-Forwarded-For and X-Forwarded-Proto to HTTP requests")
+	add(conns, "geoip", "", "FILE", &o.GeoIP, "", nonEmpty("the name of a file"), "the MaxMind database that access lists of countries need")
 
 	moving := newSection("Moving bytes")
 	add(moving, "splice", "", "MODE", &o.Splice, "auto", oneOf("auto", "always", "never"), "move bytes inside the kernel: auto (for bulk), always, never")
@@ -74,6 +77,19 @@ func define(o *Options, version *bool) []section {
 	add(health, "rise", "", "N", &o.Rise, "2", whole(1, maxStreak), "good checks in a row that bring a server back")
 	add(health, "fall", "", "N", &o.Fall, "3", whole(1, maxStreak), "bad checks in a row that take a server out")
 
+	control := newSection("Control")
+	add(control, "control", "C", "ADDR", &o.Control, "", controlPort, "take control commands at [host:]port or the path of a Unix socket")
+	add(control, "config", "F", "FILE", &o.ConfigFile, "", nonEmpty("the name of a file"), "control commands, one a line; read again on HUP")
+	add(control, "command", "O", "CMD", &o.Commands, "", repeated(&o.Commands, command), "run a control command; may be repeated, and flags after it hold over it; -o is the same")
+	control.letter("o", "CMD", control.flags.Lookup("command").Value, "the same as -O")
+	add(control, "control-files", "", "DIR", &o.ControlFiles, "", repeated(&o.ControlFiles, directory), "let commands from the control port read and write files there; may be repeated")
+	control.flag("allow-exit", "X", &o.AllowExit, "let the command exit end the process")
+
+	logs := newSection("Logs and statistics")
+	add(logs, "log", "l", "DEST", &o.AccessLog, "", logDest, "log requests to a file, or to the penlogd at host:port")
+	add(logs, "web-stats", "w", "FILE", &o.WebStats, "", nonEmpty("the name of a file"), "write the status page there when asked to (USR1)")
+	logs.flag("ascii", "a", &o.Ascii, "dump what is carried in ASCII")
+
 	process := newSection("The process")
 	process.flag("foreground", "f", &o.Foreground, "stay in the foreground, log to stderr instead of syslog")
 	add(process, "debug", "d", "count", &o.Debug, "", counter(&o.Debug, maxDebug), "``log more; may be repeated") // the empty quotes: it needs no value
@@ -84,7 +100,7 @@ func define(o *Options, version *bool) []section {
 	add(process, "drain", "", "SEC", &o.Drain, "10", seconds(0, day, time.Millisecond), "how long connections may finish when asked to stop")
 	process.flag("version", "", version, "print the version")
 
-	return []section{choosing, conns, moving, loops, health, process}
+	return []section{choosing, conns, moving, loops, health, control, logs, process, obsoleteSection(o)}
 }
 
 func newSection(title string) section {
@@ -96,6 +112,15 @@ func newSection(title string) section {
 // flag defines a flag without a value.
 func (s section) flag(name, short string, to *bool, usage string) {
 	s.flags.BoolVarP(to, name, short, false, usage)
+}
+
+// letter defines a flag that has no long name. Pflag needs one: it gets one that nobody can type. Hidden is how the others know it.
+func (s section) letter(short, placeholder string, v pflag.Value, usage string) {
+	f := s.flags.VarPF(v, "-"+short, short, usage)
+	f.Hidden = true
+	if placeholder == "" {
+		f.NoOptDefVal = "true"
+	}
 }
 
 // add defines a flag with a value, called placeholder in the usage text. The initial text is parsed like the operator's, so that a default cannot be out of its own range; "" leaves T's zero value.

@@ -9,9 +9,10 @@ import "time"
 // Options is one command line: checked, plain data. Times of 0 and counts of 0 mean what the flag's own line in the usage text says.
 type Options struct {
 	// addresses; Resolve fills in what Parse could not know
-	Listen    Listen
-	Servers   []Server
-	Emergency *Server // nil = none
+	Listen    Listen   // the zero value if none was given: see HasListen
+	Servers   []Server // none only if the commands or the file may add some
+	Emergency *Server  // nil = none
+	Abuse     *Server  // for clients that client_acl denies; nil = none
 
 	// which server a client gets
 	RoundRobin bool
@@ -35,6 +36,8 @@ type Options struct {
 	Nagle          bool
 	Keepalive      time.Duration // 0 = off; whole seconds, as the kernel counts them
 	UserTimeout    time.Duration // 0 = off; whole milliseconds, as the kernel counts them
+	Forwarded      bool          // X-Forwarded-For and X-Forwarded-Proto
+	GeoIP          string        // the MaxMind database that country rules need; "" = none
 
 	// moving bytes
 	Splice   string // "auto", "always" or "never"
@@ -53,6 +56,18 @@ type Options struct {
 	CheckTimeout  time.Duration
 	Rise, Fall    int
 
+	// control
+	Control      string   // where the control port listens: "[host:]port" or a path whose form has been checked; "" = nowhere
+	ConfigFile   string   // of control commands; "" = none
+	Commands     []string // control commands, to be run in this order once everything else here is in force: see Parse
+	ControlFiles []string // directories that commands from the control port may read and write, as they were written
+	AllowExit    bool     // the command "exit" works
+
+	// logs and statistics
+	AccessLog string // a file, or the "host:port" of a penlogd: it has a ':' and no leading '/'; "" = none
+	WebStats  string // the file of the status page; "" = none
+	Ascii     bool   // dumps of what is carried are in ASCII
+
 	// the process
 	Foreground bool
 	Debug      int    // how many times -d was given
@@ -64,10 +79,17 @@ type Options struct {
 	// Notices are lines for the operator about values that were changed to what is possible.
 	Notices []string
 
+	// the command line itself
+	name string
+	args []string
+
 	// what the operator said rather than what was assumed: Budget changes only the latter
 	maxConnsGiven bool
 	pipesGiven    bool
 }
+
+// HasListen says whether the command line names where to listen. If it does not, the commands or the file of -F have to.
+func (o *Options) HasListen() bool { return o.Listen.Network != "" }
 
 // TrackPrefix says how many leading bits of an address make one client: V4 in 1..32, V6 in 1..128.
 type TrackPrefix struct{ V4, V6 uint8 }

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 )
 
-// Resolve looks up every name among the addresses: where to listen, the servers, the emergency server. It takes the first address in the resolver's own order
+// Resolve looks up every name among the addresses: where to listen, the servers, the emergency and the abuse server. It takes the first address in the resolver's own order
 // (RFC 6724: ::1 may come before 127.0.0.1 for localhost), asks once for each name, and stops at the first name that cannot be found.
 // The error reads `resolve "nohost": no such host`.
 func (o *Options) Resolve(ctx context.Context) error {
@@ -48,14 +48,16 @@ func (o *Options) resolve(ctx context.Context, lookup lookupFunc) error {
 	return nil
 }
 
-// everyServer is the servers and the emergency server, to be changed in place.
+// everyServer is the servers, the emergency and the abuse server, to be changed in place.
 func (o *Options) everyServer() []*Server {
 	var all []*Server
 	for i := range o.Servers {
 		all = append(all, &o.Servers[i])
 	}
-	if o.Emergency != nil {
-		all = append(all, o.Emergency)
+	for _, s := range []*Server{o.Emergency, o.Abuse} {
+		if s != nil {
+			all = append(all, s)
+		}
 	}
 	return all
 }

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 // usageWidth is the width of the usage text in columns.
@@ -15,9 +17,22 @@ const usageWidth = 100
 func Usage(w io.Writer, name string) {
 	fmt.Fprintf(w, usageHead, name, strings.Repeat(" ", len(name)))
 	for _, s := range define(new(Options), new(bool)) {
-		fmt.Fprintf(w, "\n%s\n%s", s.title, s.flags.FlagUsagesWrapped(usageWidth))
+		fmt.Fprintf(w, "\n%s\n%s", s.title, s.usages())
 	}
 	fmt.Fprint(w, usageTail)
+}
+
+// usages is a line or more for each flag. Pflag writes none for letters: those of a section of them are written here, and any other is for a named flag's own text to mention.
+func (s section) usages() string {
+	if text := s.flags.FlagUsagesWrapped(usageWidth); text != "" {
+		return text
+	}
+	var text strings.Builder
+	s.flags.VisitAll(func(f *pflag.Flag) {
+		arg, usage := pflag.UnquoteUsage(f)
+		fmt.Fprintf(&text, "  -%s %-3s%s\n", f.Shorthand, arg, usage)
+	})
+	return text.String()
 }
 
 const usageHead = `Usage: %[1]s [flags] [host:]port|/path server...
@@ -35,13 +50,16 @@ Each further argument is a server: host[:port[:soft[:hard[:weight[:prio]]]]] or 
 An IPv6 address stands in brackets, as in [::1]:8080. A missing port is the one listened on, a missing number is 0.
 From soft connections on a server gets only the clients that had it before, from hard on nobody; soft 0 is no limit.
 
+Control commands (-F, -O) may add servers; a listen among them makes the first argument unnecessary as well.
+
 Flags come before the addresses. Short ones may be joined: -fdr. SEC is in seconds, and may be 0.5 where that is of use.
 `
 
 const usageTail = `
 Signals
   TERM, INT   stop accepting, let connections finish (--drain), leave; a second one closes them at once
-  USR1        write statistics to the log
+  HUP         open the access log anew and run the commands of -F again
+  USR1        write statistics to the log, and the status page (-w)
 
 Exit status: 0 after a clean stop, 1 if the start failed, 64 if the command line is wrong.
 `

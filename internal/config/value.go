@@ -54,6 +54,18 @@ func whole(least, most int) func(string) (int, error) {
 	}
 }
 
+// wholeOrAsIs accepts a whole number up to most, of which 0 leaves things as they are: it does so in Pen.
+func wholeOrAsIs(to *int, most int) func(string) (int, error) {
+	number := whole(0, most)
+	return func(text string) (int, error) {
+		n, err := number(text)
+		if n == 0 {
+			n = *to
+		}
+		return n, err
+	}
+}
+
 // atMost accepts a whole number up to most, however far below zero: for the two flags whose small values Pen raises instead of refusing.
 func atMost(most int) func(string) (int, error) {
 	return func(text string) (int, error) {
@@ -143,6 +155,54 @@ func nonEmpty(what string) func(string) (string, error) {
 		}
 		return text, nil
 	}
+}
+
+// repeated adds each value to those given before.
+func repeated(to *[]string, parse func(string) (string, error)) func(string) ([]string, error) {
+	return func(text string) ([]string, error) {
+		text, err := parse(text)
+		return append(*to, text), err
+	}
+}
+
+// command accepts one control command. What it says is for its interpreter to judge.
+func command(text string) (string, error) {
+	if strings.ContainsAny(text, "\r\n\x00") {
+		return "", errors.New("must be one control command, on one line")
+	}
+	return text, nil
+}
+
+// directory accepts an absolute path, since commands from the network have to name one.
+func directory(text string) (string, error) {
+	if !strings.HasPrefix(text, "/") || strings.ContainsRune(text, 0) {
+		return "", errors.New("must be the name of a directory, from / on")
+	}
+	return text, nil
+}
+
+// logDest accepts where the access log goes. A ':' makes it the host and port of a penlogd unless there is a '/' in front.
+func logDest(text string) (string, error) {
+	if !strings.Contains(text, ":") || strings.HasPrefix(text, "/") {
+		return nonEmpty("the name of a file, or host:port of a penlogd")(text)
+	}
+	host, port, _, err := cutHost(text)
+	if err == nil {
+		_, err = checkHost(host)
+	}
+	if err == nil {
+		_, err = parsePort("udp", port)
+	}
+	if err != nil {
+		return "", fmt.Errorf("must be host:port of a penlogd, or a file (from / on, for the sake of its ':'): %w", err)
+	}
+	return text, nil
+}
+
+// controlPort accepts where to listen for control commands.
+func controlPort(text string) (string, error) {
+	_, err := parseListen(text)
+	return text, err
 }
 
 // check accepts what to ask of a server to see whether it is alive.

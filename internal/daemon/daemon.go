@@ -3,16 +3,24 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"pen/affinity"
+	"pen/internal/accesslog"
+	"pen/internal/acl"
 	"pen/internal/backend"
 	"pen/internal/balance"
 	"pen/internal/config"
+	"pen/internal/control"
 	"pen/internal/process"
 	"pen/loop"
 	"pen/probe"
@@ -20,27 +28,36 @@ import (
 
 // Daemon is a balancer that is ready to serve, and everything it owns.
 type Daemon struct {
-	options *config.Options
-	log     *slog.Logger
-	table   *affinity.Table
-	slots   *backend.Slots
-	balance *balance.Balancer
-	group   *loop.Group
-	prober  *probe.Prober
-	budget  config.Budget // the start-up plan
-	signals chan os.Signal
-	owned   []func() error // what close undoes, in the order in which it was done
+	// constant after Build
+	options  *config.Options
+	log      *slog.Logger
+	level    *slog.LevelVar
+	slots    *backend.Slots
+	table    *affinity.Table
+	balance  *balance.Balancer
+	group    *loop.Group
+	prober   *probe.Prober
+	language *control.Interpreter
+	port     *control.Port // nil: no control port
+	geo      *acl.GeoIP    // nil: no country is known
+	budget   config.Budget // the start-up plan
+	signals  chan os.Signal
+	leave    chan struct{}  // has an element once `exit` was said
+	owned    []func() error // what Close undoes, in the order in which it was done
+
+	// atomic: written by whoever applies a state, which is Build, then the language
+	access atomic.Pointer[accesslog.Log] // nil: what clients send is not logged
 }
 
 // Build opens everything that can refuse to be opened, and then gives up root. All or nothing.
-func Build(o *config.Options, log *slog.Logger) (d *Daemon, err error) {
-	d = &Daemon{options: o, log: log, slots: backend.NewSlots(), signals: make(chan os.Signal, 8)}
+func Build(o *config.Options, log *slog.Logger, level *slog.LevelVar) (d *Daemon, err error) {
+	d = &Daemon{options: o, log: log, level: level, slots: backend.NewSlots(), signals: make(chan os.Signal, 8), leave: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			d.Close()
 		}
 	}()
-	signal.Notify(d.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Notify(d.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE)
 	if err := o.Resolve(context.Background()); err != nil {
 		return d, err
@@ -49,41 +66,94 @@ func Build(o *config.Options, log *slog.Logger) (d *Daemon, err error) {
 	if err != nil {
 		return d, err
 	}
-	if d.table, err = affinity.New(o.Clients, o.Tracking); err != nil {
+	if err := d.learn(); err != nil {
 		return d, err
 	}
-	d.own(d.table.Close)
-	plan, err := d.plan()
-	if err != nil {
-		return d, err
-	}
-	d.balance = balance.New(d.slots, d.table, plan)
-	if d.group, err = loop.Open(cfg, d.balance); err != nil {
-		return d, err
-	}
-	d.own(func() error { d.group.Stop(); d.group.Wait(); return nil })
-	if err := d.watch(plan); err != nil {
+	if err := d.open(cfg); err != nil {
 		return d, err
 	}
 	return d, d.settle()
 }
 
-// settle takes the place in the system the operator gave us: jail, user, pid file, in Pen's order.
-func (d *Daemon) settle() error {
-	var user *process.User
-	if d.options.User != "" {
-		var err error
-		if user, err = process.LookupUser(d.options.User); err != nil {
+// learn brings the language's state from the flags by way of the commands to the file's last word.
+func (d *Daemon) learn() error {
+	if d.options.GeoIP != "" {
+		geo, err := acl.OpenGeoIP(d.options.GeoIP)
+		if err != nil {
+			return err
+		}
+		d.geo = geo
+		d.own(geo.Close)
+	}
+	initial, err := d.state()
+	if err != nil {
+		return err
+	}
+	d.language = control.New(d, *initial, control.Config{
+		File: d.options.ConfigFile, Dirs: d.options.ControlFiles, Exit: d.options.AllowExit, Output: os.Stdout, Log: d.log,
+	})
+	if err := d.language.Batch(d.options.Commands...); err != nil {
+		d.log.Warn("commands", "error", err)
+	}
+	if d.options.ConfigFile != "" {
+		switch err := d.language.Load(d.options.ConfigFile); {
+		case errors.Is(err, fs.ErrNotExist): // as Pen: the file may come later, with a HUP
+			d.log.Warn(fmt.Sprintf("Can't read config file '%s'", d.options.ConfigFile))
+		case err != nil:
 			return err
 		}
 	}
-	if err := process.Drop(user, d.options.Chroot); err != nil {
+	return d.language.Start()
+}
+
+// open opens what the state asks for.
+func (d *Daemon) open(cfg loop.Config) (err error) {
+	s := d.language.State()
+	if err := wantsServers(&s); err != nil {
 		return err
 	}
-	if d.options.PidFile == "" {
-		return nil
+	if cfg.Endpoint, err = endpoint(s.Listen); err != nil {
+		return err
 	}
-	pid, err := process.WritePidFile(d.options.PidFile)
+	cfg.MaxConns, cfg.Tuning = s.Plan.MaxConns, tuning(&s.Plan)
+	d.level.Set(process.Level(s.Debug))
+	if d.table, err = affinity.New(s.ClientsMax, s.Tracking); err != nil {
+		return err
+	}
+	d.own(d.table.Close)
+	plan := d.plan(&s)
+	d.balance = balance.New(d.slots, d.table, plan)
+	if d.group, err = loop.Open(cfg, d.balance); err != nil {
+		return err
+	}
+	d.own(func() error { d.group.Stop(); d.group.Wait(); return nil })
+	if d.options.Control != "" {
+		d.port, err = control.Open(d.options.Control, d.language, os.Getuid() == 0 && d.options.User == "", d.log)
+		switch {
+		case errors.Is(err, control.ErrRoot): // as Pen: said, and on without
+			d.log.Error(err.Error())
+		case err != nil:
+			return fmt.Errorf("control port: %w", err)
+		default:
+			d.own(func() error { d.port.Close(); return nil })
+		}
+	}
+	return d.makeProber(plan)
+}
+
+// settle takes the place in the system the operator gave us. The access log is opened inside the jail.
+func (d *Daemon) settle() error {
+	o := d.options
+	pid, err := process.Place{User: o.User, Chroot: o.Chroot, PidFile: o.PidFile}.Take(func() error {
+		dest := d.language.State().Log
+		if dest == "" {
+			return nil
+		}
+		access, err := accesslog.Open(dest, d.log)
+		d.access.Store(access)
+		return err
+	})
+	d.own(d.closeAccess)
 	if err != nil {
 		return err
 	}
@@ -94,17 +164,26 @@ func (d *Daemon) settle() error {
 // Serve runs until it is told to stop and the last connection has ended.
 func (d *Daemon) Serve() {
 	ctx, cancel := context.WithCancel(context.Background())
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer cancel()
 	d.group.Start()
-	probing := make(chan struct{})
-	go func() { d.prober.Run(ctx); close(probing) }()
+	if access := d.access.Load(); access != nil {
+		d.group.LogTo(access)
+	}
+	d.group.Refresh()
+	beside.Go(func() { d.prober.Run(ctx) })
+	if d.port != nil {
+		beside.Go(func() { d.port.Run(ctx) })
+	}
 	ended := make(chan struct{})
 	go func() { d.group.Wait(); close(ended) }()
 	for _, notice := range d.options.Notices {
 		d.log.Warn(notice)
 	}
 	d.log.Info(d.budget.String())
-	d.log.Info("listening", "address", d.options.Listen.Text, "servers", len(d.options.Servers))
+	s := d.language.State()
+	d.log.Info("listening", "address", s.Listen, "servers", len(s.Plan.Servers))
 
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -115,6 +194,8 @@ func (d *Daemon) Serve() {
 			switch {
 			case sig == syscall.SIGUSR1:
 				d.report()
+			case sig == syscall.SIGHUP:
+				d.reload()
 			case patience == nil:
 				d.log.Info("draining", "signal", sig, "connections", d.group.Live(), "for", d.options.Drain)
 				patience = time.After(d.options.Drain)
@@ -122,13 +203,13 @@ func (d *Daemon) Serve() {
 			default:
 				d.group.Stop()
 			}
+		case <-d.leave:
+			d.group.Stop()
 		case <-patience:
 			d.group.Stop()
 		case <-second.C:
 			d.table.Expire(d.group.Now(), expiryBudget)
 		case <-ended:
-			cancel()
-			<-probing
 			d.log.Info("stopped")
 			return
 		}
@@ -137,6 +218,23 @@ func (d *Daemon) Serve() {
 
 // expiryBudget is how many clients whose tracking time is over are forgotten per second; they count for nothing before that.
 const expiryBudget = 100_000
+
+// reload is what HUP asks for: the log's file is opened anew, and the configuration read again. A bad file changes nothing.
+func (d *Daemon) reload() {
+	if access := d.access.Load(); access != nil {
+		if err := access.Reopen(); err != nil {
+			d.log.Error("reopen the log", "error", err)
+		}
+	}
+	if d.options.ConfigFile == "" {
+		return
+	}
+	if err := d.language.Load(d.options.ConfigFile); err != nil {
+		d.log.Error("reload", "error", err)
+		return
+	}
+	d.log.Info("reloaded", "file", d.options.ConfigFile)
+}
 
 func (d *Daemon) own(undo func() error) { d.owned = append(d.owned, undo) }
 

@@ -1,13 +1,18 @@
 package daemon
 
 import (
-	"fmt"
+	"context"
+	"errors"
 	"net"
+	"net/netip"
 	"strconv"
 
 	"pen/affinity"
+	"pen/internal/backend"
 	"pen/internal/balance"
 	"pen/internal/config"
+	"pen/internal/control"
+	"pen/internal/forwarded"
 	"pen/internal/process"
 	"pen/internal/sys"
 	"pen/loop"
@@ -15,7 +20,7 @@ import (
 	"pen/splice"
 )
 
-// loops says how the loops are to work.
+// loops says how the loops are to work, but for what the language may still change.
 func (d *Daemon) loops() (loop.Config, error) {
 	o := d.options
 	nofile, err := process.RaiseNofile()
@@ -30,9 +35,11 @@ func (d *Daemon) loops() (loop.Config, error) {
 	if n == 0 {
 		n = len(allowed)
 	}
-	budget, err := o.Budget(nofile, n)
-	if err != nil {
+	if d.budget, err = o.Budget(nofile, n); err != nil {
 		return loop.Config{}, err
+	}
+	if d.budget.Notice != "" {
+		o.Notices = append(o.Notices, d.budget.Notice)
 	}
 	var pinned []int
 	if o.CPUs != "" {
@@ -48,82 +55,118 @@ func (d *Daemon) loops() (loop.Config, error) {
 	if err != nil {
 		return loop.Config{}, err
 	}
-	if budget.Notice != "" {
-		d.options.Notices = append(d.options.Notices, budget.Notice)
+	return loop.Config{
+		Backlog: o.Backlog, AcceptBatch: o.AcceptBatch, Loops: n, CPUs: pinned, Steer: steer, Poller: o.Poller,
+		Splice: mode, PipeSize: o.PipeSize, Pipes: d.budget.Pipes, Log: d.log,
+		NewFilter: func(client netip.Addr) loop.Filter { return forwarded.New(client, "http") },
+	}, nil
+}
+
+// state is what the flags say, in the language's terms.
+func (d *Daemon) state() (*control.State, error) {
+	o := d.options
+	s := &control.State{
+		Tracking: o.Tracking, ClientsMax: o.Clients, PendingMax: o.AcceptBatch, Debug: o.Debug, Listen: o.Listen.Text, Log: o.AccessLog, WebStats: o.WebStats, Ascii: o.Ascii,
+		Plan: balance.Plan{
+			RoundRobin: o.RoundRobin, Prio: o.Prio, Weight: o.Weight, LeastConn: o.LeastConn, Hash: o.Hash, PenHash: o.PenHash, Stubborn: o.Stubborn,
+			BlacklistTime: o.Blacklist, Prefix: affinity.Prefix(o.Prefix), MaxConns: d.budget.MaxConns, ConnectTimeout: o.ConnectTimeout, IdleTimeout: o.IdleTimeout,
+			NoDelay: !o.Nagle, Keepalive: o.Keepalive, UserTimeout: o.UserTimeout, Forwarded: o.Forwarded,
+		},
 	}
-	d.budget = budget
+	seen := map[string]bool{}
+	for _, v := range o.Servers {
+		server, err := d.server(v, seen)
+		if err != nil {
+			return nil, err
+		}
+		s.Plan.Servers = append(s.Plan.Servers, *server)
+	}
+	var err error
+	if o.Emergency != nil {
+		if s.Plan.Emergency, err = d.server(*o.Emergency, map[string]bool{}); err != nil {
+			return nil, err
+		}
+	}
+	if o.Abuse != nil {
+		s.Plan.Abuse, err = d.server(*o.Abuse, map[string]bool{})
+	}
+	return s, err
+}
+
+// server claims a slot for a server of the command line. It is who it is by where it is reached, not by what it is to carry; the same one given twice is two servers, as in Pen.
+func (d *Daemon) server(v config.Server, seen map[string]bool) (*balance.Server, error) {
+	base := v.Path
+	if base == "" {
+		base = net.JoinHostPort(v.Host, strconv.Itoa(v.Port))
+	}
+	name := base
+	for n := 2; seen[name]; n++ {
+		name = base + "#" + strconv.Itoa(n)
+	}
+	seen[name] = true
+	id, err := d.slots.Claim(name)
+	return &balance.Server{ID: id, Name: name, Addr: balance.Address{IP: v.Addr, Path: v.Path}, Soft: v.Soft, Hard: v.Hard, Weight: v.Weight, Prio: v.Prio}, err
+}
+
+// wantsServers refuses to start for nobody.
+func wantsServers(s *control.State) error {
+	p := s.Published()
+	for i := range p.Servers {
+		if p.Servers[i].ID != backend.None {
+			return nil
+		}
+	}
+	if p.Emergency != nil || p.Dummy {
+		return nil
+	}
+	return errors.New("no servers: give at least one after the listening address, or in the file of -F")
+}
+
+// endpoint is where to listen, from the words of the command line or the language.
+func endpoint(text string) (loop.Endpoint, error) {
+	o := new(config.Options)
+	var err error
+	if o.Listen, err = config.ParseListen(text); err != nil {
+		return loop.Endpoint{}, err
+	}
+	if err := o.Resolve(context.Background()); err != nil {
+		return loop.Endpoint{}, err
+	}
 	at := loop.Endpoint{Path: o.Listen.Path, DualStack: o.Listen.DualStack}
 	if at.Path == "" {
 		at.IP = o.Listen.Addrs[0]
 	}
-	return loop.Config{
-		Endpoint: at, Backlog: o.Backlog, AcceptBatch: o.AcceptBatch, MaxConns: budget.MaxConns,
-		Loops: n, CPUs: pinned, Steer: steer, Poller: o.Poller,
-		Tuning: sys.Tuning{NoDelay: !o.Nagle, Keepalive: o.Keepalive, UserTimeout: o.UserTimeout},
-		Splice: mode, PipeSize: o.PipeSize, Pipes: budget.Pipes, Log: d.log,
-	}, nil
+	return at, nil
 }
 
-// plan makes the operator's servers and rules into what Choose goes by.
-func (d *Daemon) plan() (*balance.Plan, error) {
-	o := d.options
-	plan := &balance.Plan{
-		RoundRobin: o.RoundRobin, Prio: o.Prio, Weight: o.Weight, LeastConn: o.LeastConn, Hash: o.Hash, PenHash: o.PenHash, Stubborn: o.Stubborn,
-		BlacklistTime: o.Blacklist, Prefix: affinity.Prefix(o.Prefix),
-		ConnectTimeout: o.ConnectTimeout, IdleTimeout: o.IdleTimeout,
-	}
-	seen := map[string]int{}
-	claim := func(s config.Server) (balance.Server, error) {
-		identity := s.Path // who a server is: where it is reached, not what it is to carry
-		if identity == "" {
-			identity = net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
-		}
-		if seen[identity]++; seen[identity] > 1 { // the same server given twice is two servers, as in Pen
-			identity = fmt.Sprintf("%s#%d", identity, seen[identity])
-		}
-		id, err := d.slots.Claim(identity)
-		return balance.Server{ID: id, Name: identity, Addr: balance.Address{IP: s.Addr, Path: s.Path}, Soft: s.Soft, Hard: s.Hard, Weight: s.Weight, Prio: s.Prio}, err
-	}
-	for _, s := range o.Servers {
-		server, err := claim(s)
-		if err != nil {
-			return nil, err
-		}
-		plan.Servers = append(plan.Servers, server)
-	}
-	if o.Emergency != nil {
-		server, err := claim(*o.Emergency)
-		if err != nil {
-			return nil, err
-		}
-		plan.Emergency = &server
-	}
-	return plan, plan.Validate()
-}
-
-// watch makes the prober and gives it the servers.
-func (d *Daemon) watch(plan *balance.Plan) error {
+// makeProber makes the prober and gives it the servers.
+func (d *Daemon) makeProber(plan *balance.Plan) error {
 	o := d.options
 	check, err := probe.ParseCheck(o.Check)
 	if err != nil {
 		return err
 	}
 	d.prober = probe.New(probe.Config{Check: check, Interval: o.CheckInterval, Timeout: o.CheckTimeout, Rise: o.Rise, Fall: o.Fall, Log: d.log}, d.slots)
-	var targets []probe.Target
-	for _, s := range append(plan.Servers[:len(plan.Servers):len(plan.Servers)], emergencies(plan)...) {
+	d.prober.Watch(targets(plan))
+	return nil
+}
+
+// targets is whom to check: everyone who may be sent a client, except the abuse server, whose health is nobody's concern.
+func targets(plan *balance.Plan) []probe.Target {
+	servers := plan.Servers[:len(plan.Servers):len(plan.Servers)]
+	if plan.Emergency != nil {
+		servers = append(servers, *plan.Emergency)
+	}
+	var list []probe.Target
+	for _, s := range servers {
+		if s.ID == backend.None {
+			continue
+		}
 		t := probe.Target{ID: s.ID, Name: s.Name, Network: "tcp", Address: s.Addr.String()}
 		if s.Addr.Path != "" {
 			t.Network = "unix"
 		}
-		targets = append(targets, t)
+		list = append(list, t)
 	}
-	d.prober.Watch(targets)
-	return nil
-}
-
-func emergencies(plan *balance.Plan) []balance.Server {
-	if plan.Emergency == nil {
-		return nil
-	}
-	return []balance.Server{*plan.Emergency}
+	return list
 }

@@ -11,14 +11,14 @@ import (
 // handler makes a slog record one line in Pen's shape: "text key=value". Groups become a prefix, "group.key=value". Safe from any goroutine.
 type handler struct {
 	// constant after it was made
-	least  slog.Level
+	least  slog.Leveler
 	sink   *sink
 	attrs  string // of WithAttrs, ready to be appended to the text
 	groups string // of WithGroup, each followed by a dot
 }
 
 // Enabled implements slog.Handler.
-func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.least }
+func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.least.Level() }
 
 // Handle implements slog.Handler. It neither blocks nor fails.
 func (h *handler) Handle(_ context.Context, r slog.Record) error {

@@ -15,19 +15,20 @@ const syslogTag = "pen"
 // stampLayout is how Pen writes a time before a line on stderr; local time.
 const stampLayout = "2006-01-02 15:04:05: "
 
-// Logger returns the process's log: lines on stderr in the foreground, else syslog's facility "user" with the severity that the level stands for. Debug is how many times -d was given:
-// 0 logs slog.LevelInfo and above, each -d one level (4) more.
+// Level is what debug level n, the number of -d given, logs: slog.LevelInfo and above for 0, one level (4) more for each.
+func Level(n int) slog.Level { return slog.LevelInfo - slog.Level(4*n) }
+
+// Logger returns the process's log: lines on stderr in the foreground, else syslog's facility "user" with the severity that the level stands for. It logs what level says at the time, and above.
 //
 // Logging never blocks and never fails: see sink. The connection to syslog is opened here, before any Drop. If there is no syslog, stderr is told so once and nothing is logged:
 // a balancer without a log is worth more than none. Close writes what is still waiting.
-func Logger(foreground bool, debug int) (*slog.Logger, io.Closer) {
-	return newLogger(foreground, debug, os.Stderr, func() (*syslog.Writer, error) {
+func Logger(foreground bool, level slog.Leveler) (*slog.Logger, io.Closer) {
+	return newLogger(foreground, level, os.Stderr, func() (*syslog.Writer, error) {
 		return syslog.New(syslog.LOG_USER|syslog.LOG_INFO, syslogTag)
 	})
 }
 
-func newLogger(foreground bool, debug int, stderr io.Writer, dial func() (*syslog.Writer, error)) (*slog.Logger, io.Closer) {
-	least := slog.LevelInfo - slog.Level(4*debug)
+func newLogger(foreground bool, least slog.Leveler, stderr io.Writer, dial func() (*syslog.Writer, error)) (*slog.Logger, io.Closer) {
 	if foreground {
 		s := newSink(func(e entry) error { return writeStamped(stderr, e) }, func() error { return nil })
 		return slog.New(&handler{least: least, sink: s}), s

@@ -20,7 +20,7 @@ import (
 
 func init() {
 	roles["log"] = func() int {
-		log, closer := Logger(true, 0)
+		log, closer := Logger(true, Level(0))
 		log.Info("pen starts", "servers", 2)
 		log.Debug("not asked for")
 		if err := closer.Close(); err != nil {
@@ -36,7 +36,7 @@ func noSyslog() (*syslog.Writer, error) { return nil, errors.New("nobody there")
 func foreground(t *testing.T, debug int, use func(log *slog.Logger)) []string {
 	t.Helper()
 	var out bytes.Buffer
-	log, closer := newLogger(true, debug, &out, noSyslog)
+	log, closer := newLogger(true, Level(debug), &out, noSyslog)
 	use(log)
 	if err := closer.Close(); err != nil {
 		t.Fatal(err)
@@ -109,7 +109,7 @@ func TestHandlerContract(t *testing.T) {
 	slogtest.Run(t, func(*testing.T) slog.Handler {
 		out = new(bytes.Buffer)
 		s = newSink(func(e entry) error { return writeStamped(out, e) }, func() error { return nil })
-		return &handler{sink: s}
+		return &handler{least: slog.LevelInfo, sink: s}
 	}, func(t *testing.T) map[string]any {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -149,7 +149,7 @@ func TestSyslog(t *testing.T) {
 	defer server.Close()
 	server.SetDeadline(time.Now().Add(patience))
 	var stderr bytes.Buffer
-	log, closer := newLogger(false, 1, &stderr, func() (*syslog.Writer, error) {
+	log, closer := newLogger(false, Level(1), &stderr, func() (*syslog.Writer, error) {
 		return syslog.Dial("unixgram", path, syslog.LOG_USER|syslog.LOG_INFO, syslogTag)
 	})
 	log.Error("cannot go on", "n", 1)
@@ -181,7 +181,7 @@ func TestSyslog(t *testing.T) {
 
 func TestNoSyslog(t *testing.T) {
 	var stderr bytes.Buffer
-	log, closer := newLogger(false, 9, &stderr, noSyslog)
+	log, closer := newLogger(false, Level(9), &stderr, noSyslog)
 	log.Error("nobody hears this")
 	if err := closer.Close(); err != nil {
 		t.Error(err)

@@ -71,6 +71,9 @@ func writeAndClose(file *os.File, text string) error {
 
 // Remove takes the file away if it still is ours: another process may have written its own id there since.
 func (p *PidFile) Remove() error {
+	if p == nil {
+		return nil
+	}
 	text, err := os.ReadFile(p.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(string(text)) != pidText() {
 		return nil

@@ -130,7 +130,7 @@ func TestSinkCloseDoesNotHang(t *testing.T) {
 func TestSinkFromManyGoroutines(t *testing.T) {
 	o := newOutput()
 	s := newSink(o.write, o.close)
-	log := slog.New(&handler{sink: s})
+	log := slog.New(&handler{least: slog.LevelInfo, sink: s})
 	const writers, each = 8, 100 // fewer than the queue holds
 	var group sync.WaitGroup
 	for w := range writers {

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// interpreter follows the flags as they come, and puts those behind the first -O among the commands.
+type interpreter struct {
+	o     *Options
+	debug int // the level at this point, commands included
+}
+
+// spoken says, for each flag with a control command of the same meaning, what that is for a text which the flag has accepted. "" leaves it to the flag.
+// -d is missing: see interpreter.level.
+var spoken = map[string]func(text string) string{
+	"roundrobin": toggle("", "no ", "roundrobin"),
+	"weight":     toggle("", "no ", "weight"),
+	"prio":       toggle("", "no ", "prio"),
+	"least-conn": toggle("", "no ", "least_conn"),
+	"hash":       toggle("", "no ", "hash"),
+	"pen-hash":   toggle("", "no ", "pen_hash"),
+	"stubborn":   toggle("", "no ", "stubborn"),
+	"forwarded":  toggle("", "no ", "http"),
+	"ascii":      toggle("", "no ", "ascii"),
+	"nagle":      toggle("no ", "", "tcp_nodelay"),
+
+	"blacklist":    timed("blacklist"),
+	"tracking":     timed("tracking"),
+	"timeout":      wholeTimed("timeout"),
+	"idle-timeout": timed("idle_timeout"),
+	"keepalive":    timed("keepalive"),
+	"user-timeout": timed("user_timeout"),
+
+	"clients":      table("clients_max"),
+	"max-conns":    table("conn_max"),
+	"track-prefix": named("track_prefix"),
+	"log":          named("log"),
+	"web-stats":    named("web_stats"),
+}
+
+// after is told of each flag once it has its value.
+func (in *interpreter) after(flag, text string) {
+	if flag == "command" || flag == "-o" {
+		in.heard(text)
+		return
+	}
+	if flag == "debug" {
+		in.level(text)
+	}
+	if len(in.o.Commands) == 0 {
+		return
+	}
+	command := ""
+	if say, ok := spoken[flag]; ok {
+		command = say(text)
+	} else if flag == "debug" {
+		command = "debug " + strconv.Itoa(in.debug)
+	}
+	if command != "" {
+		in.o.Commands = append(in.o.Commands, command)
+	}
+}
+
+// heard notes what a command does to the debug level, which -d adds to.
+func (in *interpreter) heard(command string) {
+	words := strings.Fields(command)
+	if len(words) < 2 || words[0] != "debug" {
+		return
+	}
+	if n, err := strconv.Atoi(words[1]); err == nil {
+		in.debug = n
+	}
+}
+
+// level does what -d does: one more, or the number that --debug gives.
+func (in *interpreter) level(text string) {
+	if n, ok := digits(text); ok {
+		in.debug = n
+		return
+	}
+	in.debug++
+}
+
+// toggle is a word that has "no" in front in one of the two states of its flag.
+func toggle(on, off, word string) func(string) string {
+	return func(text string) string {
+		if set, _ := strconv.ParseBool(text); set {
+			return on + word
+		}
+		return off + word
+	}
+}
+
+// timed is a word with a time.
+func timed(word string) func(string) string {
+	return func(text string) string {
+		d, _ := time.ParseDuration(text + "s")
+		return word + " " + secondsText(d)
+	}
+}
+
+// wholeTimed is a word with a time, of which fractions are left to the flag: Pen's word counts whole seconds.
+func wholeTimed(word string) func(string) string {
+	return func(text string) string {
+		if d, _ := time.ParseDuration(text + "s"); d%time.Second != 0 {
+			return ""
+		}
+		return timed(word)(text)
+	}
+}
+
+// table is a word with a size, of which 0 changes nothing.
+func table(word string) func(string) string {
+	return func(text string) string {
+		if n, _ := digits(text); n == 0 {
+			return ""
+		}
+		return word + " " + text
+	}
+}
+
+// named is a word with a name. One with a space in it cannot be said in a command.
+func named(word string) func(string) string {
+	return func(text string) string {
+		if strings.ContainsAny(text, " \r\n") {
+			return ""
+		}
+		return word + " " + text
+	}
+}

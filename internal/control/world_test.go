@@ -1,0 +1,179 @@
+package control
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pen/affinity"
+	"pen/internal/backend"
+	"pen/internal/balance"
+	"pen/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// epoch is the time of the tests, unix ns.
+const epoch = int64(1_700_000_000_000_000_000)
+
+// fakeWorld is a process without traffic.
+type fakeWorld struct {
+	// constant during a test
+	hosts       map[string]string
+	connections []Connection
+	clients     []Client
+	page        string
+	commandLine string
+	refuse      error // of Apply
+
+	slots *backend.Slots
+
+	mu sync.Mutex
+	// guarded by mu
+	applied []*State
+	closed  []int
+	exits   int
+	settled int
+}
+
+func newWorld() *fakeWorld {
+	return &fakeWorld{slots: backend.NewSlots(), commandLine: "pen 21001 127.0.0.1:21011", hosts: map[string]string{"localhost": "127.0.0.1", "www1": "10.0.0.1", "six": "2001:db8::6"}}
+}
+
+func (w *fakeWorld) Claim(identity string) (backend.ID, error) { return w.slots.Claim(identity) }
+func (w *fakeWorld) Slot(id backend.ID) *backend.Slot          { return w.slots.Get(id) }
+func (w *fakeWorld) Now() int64                                { return epoch }
+
+func (w *fakeWorld) Resolve(host string) (netip.Addr, error) {
+	if text, ok := w.hosts[host]; ok {
+		return netip.MustParseAddr(text), nil
+	}
+	return netip.Addr{}, errors.New("no such host")
+}
+
+func (w *fakeWorld) Apply(current, updated *State) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.refuse != nil {
+		return w.refuse
+	}
+	if p := updated.Published(); len(p.Servers) > 0 {
+		if err := p.Validate(); err != nil {
+			panic(err) // the interpreter is to have seen to it
+		}
+	}
+	w.applied = append(w.applied, updated)
+	return nil
+}
+
+func (w *fakeWorld) Settle() { w.mu.Lock(); w.settled++; w.mu.Unlock() }
+
+func (w *fakeWorld) Connections(yield func(Connection) bool) {
+	for _, c := range w.connections {
+		if !yield(c) {
+			return
+		}
+	}
+}
+
+func (w *fakeWorld) CloseConnection(n int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.connections {
+		if c.Number == n {
+			w.closed = append(w.closed, n)
+			return true
+		}
+	}
+	return false
+}
+
+func (w *fakeWorld) Clients(yield func(Client) bool) {
+	for _, c := range w.clients {
+		if !yield(c) {
+			return
+		}
+	}
+}
+
+func (w *fakeWorld) IdlersOpen() int             { return 1 }
+func (w *fakeWorld) StatusPage() ([]byte, error) { return []byte(w.page), nil }
+func (w *fakeWorld) Exit()                       { w.mu.Lock(); w.exits++; w.mu.Unlock() }
+func (w *fakeWorld) ControlAddress() string      { return "127.0.0.1:21999" }
+func (w *fakeWorld) CommandLine() string         { return w.commandLine }
+
+func (w *fakeWorld) count() (applied, exits int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.applied), w.exits
+}
+
+// pens is the state of a Pen with its defaults, and ours where Pen has none.
+func pens() State {
+	return State{
+		Plan: balance.Plan{
+			BlacklistTime: 30 * time.Second, Prefix: affinity.Prefix{V4: 32, V6: 128}, MaxConns: 500, ConnectTimeout: 3 * time.Second,
+		},
+		ClientsMax: 2048, PendingMax: 100, Listen: "127.0.0.1:21001",
+	}
+}
+
+// farm is an interpreter that has started, with the servers of the specs, as of the command line.
+func farm(t testing.TB, w *fakeWorld, cfg Config, specs ...string) *Interpreter {
+	t.Helper()
+	initial := pens()
+	reader := New(w, initial, cfg).edit(Trusted)
+	for i, text := range specs {
+		server, err := reader.parseSpec(text)
+		if err != nil {
+			t.Fatalf("server %d: %v", i, err)
+		}
+		initial.Plan.Servers = append(initial.Plan.Servers, server)
+	}
+	in := New(w, initial, cfg)
+	if err := in.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// do runs commands that must not fail and returns the replies.
+func do(t testing.TB, in *Interpreter, lines ...string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, line := range lines {
+		reply, err := in.Do(line, Trusted)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		all.WriteString(reply)
+	}
+	return all.String()
+}
+
+// fails runs a command that must fail with an error that has the words in it.
+func fails(t testing.TB, in *Interpreter, line string, origin Origin, words ...string) {
+	t.Helper()
+	_, err := in.Do(line, origin)
+	if err == nil {
+		t.Errorf("%s: no error", line)
+		return
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%s: error %q, want %q in it", line, err, word)
+		}
+	}
+}
+
+func equal(t testing.TB, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\ngot  %q\nwant %q", what, got, want)
+	}
+}
+
+var _ World = (*fakeWorld)(nil)

@@ -1,0 +1,126 @@
+package daemon
+
+import (
+	"bytes"
+	"time"
+
+	"pen/affinity"
+	"pen/internal/backend"
+	"pen/internal/status"
+)
+
+// page takes a snapshot of everything the status page shows.
+func (d *Daemon) page() *status.Page {
+	d.group.Settle()
+	s := d.language.State()
+	plan := d.balance.Plan()
+	page := &status.Page{Time: time.Now(), Current: d.balance.Current(), ConnMax: plan.MaxConns, ConnUsed: d.group.Live(), ClientsMax: d.table.Cap()}
+	for i, v := range plan.Servers {
+		line := status.Server{Index: i, Soft: v.Soft, Hard: v.Hard, Weight: v.Weight, Prio: v.Prio}
+		if v.ID != backend.None {
+			slot := d.slots.Get(v.ID)
+			line.Address, line.Port = v.Host, int(v.Addr.IP.Port())
+			if v.Addr.Path != "" {
+				line.Port = 1 // as Pen
+			}
+			line.Connections, line.Sent, line.Received = int(slot.Live()), slot.Up(), slot.Down()
+			if at := slot.LastFailure(); at != 0 {
+				line.Failed = time.Unix(0, at)
+			}
+			if until := slot.BannedUntil(); until != 0 {
+				line.Failed = time.Unix(0, until).Add(-s.Plan.BlacklistTime)
+			}
+		}
+		page.Servers = append(page.Servers, line)
+	}
+	servers := d.serverNumbers()
+	for e := range d.table.Each {
+		page.Clients = append(page.Clients, status.Client{
+			Index: len(page.Clients), Address: e.Key.Addr(), LastUsed: time.Unix(0, e.LastSeen), Server: number(servers, backend.ID(e.Home)),
+			Connects: uint64(e.Connects), Sent: e.Down, Received: e.Up,
+		})
+	}
+	clients := map[affinity.Key]int{}
+	for i, c := range page.Clients {
+		clients[plan.Prefix.Key(c.Address)] = i
+	}
+	for _, v := range d.group.Connections() {
+		line := status.Connection{
+			Index: v.Number, DownFD: v.Down, UpFD: v.Up, PendingDown: v.PendingDown, PendingUp: v.PendingUp,
+			Client: number(clients, plan.Prefix.Key(v.Client.Addr())), Server: -1,
+		}
+		if v.Server != nil {
+			line.Server = number(servers, v.Server.ID)
+		}
+		page.Connections = append(page.Connections, line)
+		page.ConnLast = max(page.ConnLast, v.Number)
+	}
+	return page
+}
+
+func render(p *status.Page) ([]byte, error) {
+	var b bytes.Buffer
+	_, err := p.WriteTo(&b)
+	return b.Bytes(), err
+}
+
+// serverNumbers finds the number of a server by its id: those of the emergency and the abuse server are -1 and -2.
+func (d *Daemon) serverNumbers() map[backend.ID]int {
+	plan := d.balance.Plan()
+	numbers := map[backend.ID]int{}
+	if plan.Abuse != nil {
+		numbers[plan.Abuse.ID] = -2
+	}
+	if plan.Emergency != nil {
+		numbers[plan.Emergency.ID] = -1
+	}
+	for i, v := range plan.Servers {
+		if v.ID != backend.None {
+			numbers[v.ID] = i
+		}
+	}
+	return numbers
+}
+
+// clientNumbers finds the number of a client by its key: its place in the table's order, which changes as the table does.
+func (d *Daemon) clientNumbers() map[affinity.Key]int {
+	numbers := map[affinity.Key]int{}
+	for e := range d.table.Each {
+		numbers[e.Key] = len(numbers)
+	}
+	return numbers
+}
+
+// number looks one up, -1 if there is none.
+func number[K comparable](numbers map[K]int, key K) int {
+	if n, ok := numbers[key]; ok {
+		return n
+	}
+	return -1
+}
+
+// report is what USR1 asks for: the page in its file, or else Pen's dump in the log; and the loops' totals.
+func (d *Daemon) report() {
+	page := d.page()
+	if file := d.language.State().WebStats; file != "" {
+		if err := page.WriteFile(file); err != nil {
+			d.log.Error("write status", "error", err)
+		}
+	} else {
+		for text := range page.Dump() {
+			d.log.Info(text)
+		}
+	}
+	for i, v := range d.balance.Plan().Servers {
+		if v.ID == backend.None {
+			continue
+		}
+		slot := d.slots.Get(v.ID)
+		d.log.Info("server", "index", i, "name", v.Name, "address", v.Addr, "connections", slot.Live(), "connects", slot.Connects(), "failures", slot.Failures(),
+			"sent", slot.Up(), "received", slot.Down(), "usable", slot.Health(d.Now()).Usable())
+	}
+	open, idle, refused, size := d.group.Pipes()
+	d.log.Info("pipes", "open", open, "idle", idle, "refused", refused, "size", size)
+	d.log.Info("clients", "known", d.table.Len(), "slots", d.table.Cap(), "evicted", d.table.Evictions())
+	d.log.Info("totals", d.group.Totals().Attrs()...)
+}
