@@ -80,7 +80,12 @@ func penlogd(args []string) int {
 	birth := process.Born(name)
 	log, logs := process.Logger(o.Foreground, process.Level(o.Debug))
 	defer logs.Close()
-	c, err := weblog.NewCollector(o, os.Stdout, log)
+	out, err := birth.KeepStdout() // where the lines go without -l, also of a daemon
+	if err != nil {
+		return birth.Failed(1, err)
+	}
+	defer out.Close()
+	c, err := weblog.NewCollector(o, out, log)
 	if err != nil {
 		return birth.Failed(1, err)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // bank is an arena cut into stripes. A table has one; while Grow moves clients from one bank to the next it has two, and each client is in one of them.
-// Stripes are on the Go heap: whoever still has a bank in hand that the table has left meets a stripe's lock and its word moved there, never the arena.
+// Stripes are on the Go heap: whoever still has a bank in hand that the table has left meets a stripe's lock and its word that the clients are leaving, never the arena.
 type bank struct {
 	// constant after New
 	arena    []byte

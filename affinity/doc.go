@@ -21,9 +21,15 @@
 // time of their last Visit, so LRU order is expiry order, and Expire looks at tails only.
 // Callers whose now lags behind that of others by d may see an entry removed up to d late; it stops matching on time.
 //
-// Locks. Any method may be called by any goroutine. A lock is held for one probe sequence and a few list links, never while a caller's function runs
-// and never together with a second one. The longest hold is Each copying one stripe (about 1 ms at 10 million clients). Only New, Close and Each allocate or
-// map memory; Visit gives the kernel one madvise in the life of a large table.
+// Locks. Any method may be called by any goroutine. A stripe is held for one probe sequence and a few list links, and never while a caller's function runs.
+// The longest hold is Each copying one stripe (about 1 ms at 10 million clients). Whoever holds a stripe takes no second one, unless it moves a client to
+// the next bank: then the old bank's comes first. Only New, Grow, Close and Each allocate or map memory; Visit gives the kernel one madvise in the life of
+// a large arena.
 //
-// Memory. The arena is touched as clients come, and what was touched stays resident: a forgotten client's page is not given back.
+// Growing. Grow makes a second, larger bank of stripes and moves the clients there, stripe by stripe and few at a time. Until that is done a client is
+// looked for in its old stripe first, then in the new; who is new or visited goes to the new one. A stripe of the old bank splits into whole stripes of the
+// new, newest clients first, so that each list stays in the order of its stamps. Outside a Grow this costs a call one load and one test, about 1 ns.
+//
+// Memory. The arena is touched as clients come, and what was touched stays resident: a forgotten client's page is not given back. An arena the table has
+// grown out of is unmapped at once: no call can be in it, since its stripes, which are not part of it, have let go of it.
 package affinity

@@ -62,13 +62,14 @@ func (t *Table) makeRoom(now uint32) {
 }
 
 // holdLeastRecent returns, held, the stripe that had the oldest tail when it was looked for, and that tail's stamp then; nil if all were empty.
+// A tail that has moved since is looked for again.
 func (t *Table) holdLeastRecent() (s *stripe, stamp uint64) {
 	for {
 		if s, stamp = t.leastRecent(); s == nil {
 			return nil, stamp
 		}
 		s.mu.Lock()
-		if !s.moved {
+		if !s.leaving || s.tail.Load() == stamp {
 			return s, stamp
 		}
 		s.mu.Unlock()

@@ -1,14 +1,10 @@
 package affinity
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -20,16 +16,18 @@ func growHeap(table *Table, slots int, l layout) {
 	table.moveTo(heapBank(slots, l))
 }
 
-// growSlowly does what moveTo does, calling between at every step: after the first stripe has moved, …, after the last, and once the table has grown.
-func growSlowly(table *Table, to *bank, between func(moved int)) {
+// growSlowly does what moveTo does, few clients at a time, and calls between at every step; the last time, the table has grown.
+func growSlowly(table *Table, to *bank, few int, between func()) {
 	from := table.bank.Load()
 	from.next.Store(to)
 	for i := range from.stripes {
-		table.moveStripe(&from.stripes[i], to)
-		between(i + 1)
+		for table.moveSome(&from.stripes[i], few) {
+			between()
+		}
+		between()
 	}
 	table.bank.Store(to)
-	between(len(from.stripes))
+	between()
 }
 
 func TestGrowToLessDoesNothing(t *testing.T) {
@@ -94,21 +92,35 @@ func TestModelGoesOnAcrossGrow(t *testing.T) {
 						t.Fatalf("seed %d, for %d, step %d %+v: %v", seed, m.capacity, n, st, err)
 					}
 				}
-				if err := sameContent(table, m); err != nil {
+				// Not with Each, which would end the move of a stripe.
+				for who := range clients {
+					if err := (step{op: byte(who>>8)<<4 | 10, who: byte(who)}).run(table, m, &now); err != nil {
+						t.Fatalf("seed %d, for %d: %v", seed, m.capacity, err)
+					}
+				}
+				if err := verify(table); err != nil {
 					t.Fatalf("seed %d, for %d: %v", seed, m.capacity, err)
 				}
 			}
 			run(6 * sizes[0].slots)
 			for _, size := range sizes[1:] {
-				stripes := len(table.bank.Load().stripes)
-				growSlowly(table, heapBank(size.slots, size.layout), func(moved int) {
+				few := 1 + m.capacity/len(table.bank.Load().stripes)/3
+				growSlowly(table, heapBank(size.slots, size.layout), few, func() {
 					if table.Cap() == size.slots {
 						m.capacity = size.slots
 						run(8 * m.capacity)
 						return
 					}
-					run(200 + 4*m.capacity/stripes)
+					run(20 + few)
+					if rng.IntN(20) == 0 {
+						if err := sameContent(table, m); err != nil {
+							t.Fatalf("seed %d, growing from %d: %v", seed, m.capacity, err)
+						}
+					}
 				})
+				if err := sameContent(table, m); err != nil {
+					t.Fatalf("seed %d, for %d: %v", seed, m.capacity, err)
+				}
 			}
 			if m.evictions == 0 {
 				t.Error("no client was ever evicted: the steps test too little")
@@ -196,15 +208,15 @@ func TestEachWhileGrowingMeetsEveryClientOnce(t *testing.T) {
 	const clients = 2000
 	table := heapTable(clients, 0, layoutFor(clients))
 	fill(table, clients)
-	from, to, moved := table.bank.Load(), heapBank(50_000, layoutFor(50_000)), 0
+	from, to, steps := table.bank.Load(), heapBank(50_000, layoutFor(50_000)), 0
 	from.next.Store(to)
 	order := rand.New(rand.NewPCG(1, 2)).Perm(len(from.stripes))
 	seen := map[Key]int{}
 	for e := range table.Each {
 		seen[e.Key]++
-		if len(seen)%100 == 0 && moved < len(order) {
-			table.moveStripe(&from.stripes[order[moved]], to)
-			moved++
+		if len(seen)%20 == 0 {
+			table.moveSome(&from.stripes[order[steps%len(order)]], 30)
+			steps++
 		}
 	}
 	for n := range clients {
@@ -212,8 +224,11 @@ func TestEachWhileGrowingMeetsEveryClientOnce(t *testing.T) {
 			t.Errorf("client %d seen %d times", n, seen[client(n)])
 		}
 	}
-	if len(from.stripes) < 8 || moved != len(order) || len(to.stripes) == len(from.stripes) {
-		t.Errorf("%d of %d stripes moved to %d: this tests too little", moved, len(from.stripes), len(to.stripes))
+	if len(from.stripes) < 8 || steps < 50 || len(to.stripes) == len(from.stripes) {
+		t.Errorf("%d steps from %d stripes to %d: this tests too little", steps, len(from.stripes), len(to.stripes))
+	}
+	if err := verify(table); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -239,196 +254,22 @@ func TestStripeTooSmallForThoseWhoMove(t *testing.T) {
 	}
 }
 
-func TestNothingIsLostWhileGrowingUnderLoad(t *testing.T) {
-	const clients, goroutines, rounds = 400, 6, 60
-	for name, grow := range map[string]func(*Table, int){
-		"heap": func(table *Table, slots int) { growHeap(table, slots, layoutFor(slots)) },
-		"mapped": func(table *Table, slots int) {
-			if err := table.Grow(slots); err != nil {
-				t.Error(err)
-			}
-		},
-	} {
-		table := heapTable(clients+20, time.Hour, layoutFor(clients+20))
-		if name == "mapped" {
-			table = mappedTable(t, clients+20, time.Hour)
-		}
-		var answers [goroutines][clients]uint32
-		hammer(goroutines, func(id int, rng *rand.Rand) {
-			for round := range rounds {
-				for _, n := range rng.Perm(clients) {
-					k := client(n)
-					home := table.Visit(k, start)
-					if was := answers[id][n]; was != 0 && home != was {
-						t.Errorf("%s: client %d was at %d, is at %d", name, n, was, home)
-					}
-					answers[id][n] = table.Claim(k, start, uint32(id+1))
-					table.Count(k, 3, 5)
-					if e, ok := table.Peek(k, start); !ok || e.Key != k {
-						t.Errorf("%s: client %d: %+v, %t", name, n, e, ok)
-					}
-					table.Move(k, answers[id][n], answers[id][n])
-				}
-				if n := table.Expire(start, 10); n != 0 {
-					t.Errorf("%s: %d expired", name, n)
-				}
-				if id == 0 && round%10 == 5 {
-					grow(table, table.Cap()*2)
-				}
-				if id == 1 && round > 0 {
-					seen := 0
-					for range table.Each {
-						seen++
-					}
-					if seen != clients {
-						t.Errorf("%s: Each yields %d of %d clients", name, seen, clients)
-					}
-				}
-			}
-		})
-		if err := verify(table); err != nil || table.Len() != clients || table.Cap() != (clients+20)<<6 {
-			t.Fatalf("%s: %d of %d clients: %v", name, table.Len(), table.Cap(), err)
-		}
-		for n := range clients {
-			e, _ := table.Peek(client(n), start)
-			want := Entry{Key: client(n), Home: answers[0][n], LastSeen: start / second * second, Connects: goroutines * rounds,
-				Up: 3 * goroutines * rounds, Down: 5 * goroutines * rounds}
-			if e != want {
-				t.Fatalf("%s: entry %+v, want %+v", name, e, want)
-			}
-		}
-	}
-}
-
-func TestGrowingUnderEvictionForgettingAndExpiry(t *testing.T) {
-	for name, mapped := range map[string]bool{"heap": false, "mapped": true} {
-		table := heapTable(8, 3*time.Second, layoutFor(8))
-		if mapped {
-			table = mappedTable(t, 8, 3*time.Second)
-		}
-		var grown sync.WaitGroup
-		grown.Go(func() {
-			for slots := 9; slots < 3000; slots += 1 + slots/8 {
-				if !mapped {
-					growHeap(table, slots, layoutFor(slots))
-				} else if err := table.Grow(slots); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-		hammer(6, func(_ int, rng *rand.Rand) {
-			now := start
-			for range 6000 {
-				k := client(rng.IntN(5000))
-				switch rng.IntN(12) {
-				case 0:
-					table.Forget(k)
-				case 1:
-					table.Expire(now, 3)
-				case 2:
-					now += second / 200
-				case 3:
-					table.Count(k, 1, 1)
-				default:
-					table.Visit(k, now)
-				}
-				if n, limit := table.Len(), table.Cap()+6; n > limit {
-					t.Errorf("%s: %d clients, want at most %d", name, n, limit)
-				}
-			}
-		})
-		grown.Wait()
+func TestVisitWhileGrowingIntoFullStripe(t *testing.T) {
+	table := heapTable(20, 0, layout{stripes: 1, share: 30})
+	fill(table, 20)
+	growSlowly(table, heapBank(21, layout{stripes: 1, share: 6}), 5, func() {
 		if err := verify(table); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestGrowAndCloseUnmap(t *testing.T) {
-	const slots = 200_000 // 12.8 MB and more each time
-	size := addressSpace(t)
-	for range 10 {
-		table := mappedTable(t, 1000, 0)
-		fill(table, 1000)
-		arenas := [][]byte{table.bank.Load().arena}
-		for n := 1; n <= 3; n++ {
-			if err := table.Grow(n * slots); err != nil {
-				t.Fatal(err)
-			}
-			arenas = append(arenas, table.bank.Load().arena)
-		}
-		if table.Bytes() != int64(len(arenas[3])) || table.Bytes() < 3*slots*64 {
-			t.Errorf("Bytes is %d", table.Bytes())
-		}
-		if err := table.Close(); err != nil {
 			t.Fatal(err)
 		}
-		// The syscall package knows what it has mapped.
-		for n, arena := range arenas {
-			if err := syscall.Munmap(arena); !errors.Is(err, syscall.EINVAL) {
-				t.Errorf("arena %d of 4 was still mapped: %v", n, err)
-			}
+		table.Visit(client(0), start) // among those still to move when the new stripe's five are full
+	})
+	// 15 to 19 have moved; 0 took the place of 15 and left no other.
+	for n := range 20 {
+		if remembers(table, n) != (n == 0 || n > 15) {
+			t.Errorf("client %d remembered: %t", n, remembers(table, n))
 		}
 	}
-	if grown := addressSpace(t) - size; grown > 5*slots*64 {
-		t.Errorf("%d bytes of address space more than before", grown)
-	}
-}
-
-// addressSpace is the size of all mappings of this process, in bytes.
-func addressSpace(t *testing.T) (bytes int) {
-	t.Helper()
-	statm, err := os.ReadFile("/proc/self/statm")
-	if err == nil {
-		_, err = fmt.Sscan(string(statm), &bytes)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes * os.Getpagesize()
-}
-
-func TestGrowAndCloseAtOnce(t *testing.T) {
-	for range 50 {
-		table := mappedTable(t, 500, 0)
-		fill(table, 500)
-		hammer(4, func(id int, rng *rand.Rand) {
-			switch id {
-			case 0:
-				if err := table.Close(); err != nil {
-					t.Error(err)
-				}
-			case 1:
-				if err := table.Grow(2000); err != nil && !strings.HasSuffix(err.Error(), "it is closed") {
-					t.Error(err)
-				}
-			default:
-				for range 300 {
-					table.Visit(client(rng.IntN(1000)), start)
-				}
-			}
-		})
-		if table.Len() != 0 {
-			t.Fatalf("%d clients in a closed table", table.Len())
-		}
-	}
-}
-
-func TestGrowAsksForHugePagesOnceTheyPay(t *testing.T) {
-	const slots = 300_000
-	grown := func(clients int) *bank {
-		table := mappedTable(t, 200_000, 0)
-		fill(table, clients)
-		if err := table.Grow(slots); err != nil {
-			t.Fatal(err)
-		}
-		return table.bank.Load()
-	}
-	at := hugeAfter(layoutFor(slots).bytes())
-	if few := grown(int(at) - 1); few.huge.Load() || few.hugeAt != at {
-		t.Errorf("asked: %t; at %d, want %d", few.huge.Load(), few.hugeAt, at)
-	}
-	if !grown(int(at)).huge.Load() {
-		t.Errorf("not asked with %d clients", at)
+	if err := verify(table); err != nil || table.Len() != 5 || table.Evictions() != 15 {
+		t.Errorf("%d clients, %d evictions, want 5, 15; %v", table.Len(), table.Evictions(), err)
 	}
 }

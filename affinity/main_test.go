@@ -65,6 +65,9 @@ func verify(table *Table) error {
 				return fmt.Errorf("stripe %d of %d: %w", n, len(b.stripes), err)
 			}
 			total += int(s.used)
+			if err := verifyLeaving(s); err != nil {
+				return fmt.Errorf("stripe %d of %d: %w", n, len(b.stripes), err)
+			}
 		}
 	}
 	if table.Len() != total {
@@ -72,6 +75,21 @@ func verify(table *Table) error {
 	}
 	if total > table.Cap() {
 		return fmt.Errorf("%d clients in a table for %d", total, table.Cap())
+	}
+	return nil
+}
+
+// verifyLeaving checks moveSome's invariant.
+func verifyLeaving(s *stripe) error {
+	if !s.leaving || s.used == 0 {
+		return nil
+	}
+	to := s.bank.next.Load()
+	ratio := len(to.stripes) / len(s.bank.stripes)
+	for i := range to.stripes {
+		if n := &to.stripes[i]; &s.bank.stripes[i/ratio] == s && n.tail.Load() <= s.slots[s.newest].stamp {
+			return fmt.Errorf("its newest stamp is %d, that of a client who has moved %d", s.slots[s.newest].stamp, n.tail.Load())
+		}
 	}
 	return nil
 }

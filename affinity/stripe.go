@@ -24,7 +24,8 @@ type stripe struct {
 	newest uint32 // head of the list
 	oldest uint32 // its tail
 	used   uint32
-	moved  bool // its clients are in bank.next, and so is every client to come: go there
+
+	leaving bool // for good: whoever is not here is in bank.next, where all newcomers go too
 
 	_ [64]byte
 }
@@ -85,10 +86,14 @@ func (s *stripe) insert(i uint32, k *Key, tag, seen uint32, stamp uint64) {
 	s.put(i, &slot{key: *k, tag: tag, stamp: stamp, seen: seen, connects: 1})
 }
 
-// receive takes in a copy of an entry of another stripe. It must be newer than all that are here, and a slot beyond the last free one must be left.
+// receive takes in a copy of an entry that is older than all that are here. The stripe must not be full.
 func (s *stripe) receive(e *slot) {
 	i, _ := s.find(&e.key, e.tag)
-	s.put(i, e)
+	s.slots[i] = *e
+	s.used++
+	s.join(s.oldest, i)
+	s.join(i, nowhere)
+	s.publish()
 }
 
 // put fills the free slot i and links it as the newest.

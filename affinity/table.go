@@ -42,7 +42,7 @@ type Table struct {
 }
 
 // New makes a table for so many clients, 1 to MaxSlots, that forgets a client ttl after its last Visit (0 = never; rounded up to whole seconds).
-// Its memory is reserved at once and touched as clients come. Close gives it back.
+// Its memory is reserved at once and touched as clients come. Grow makes room for more. Close gives it back.
 func New(slots int, ttl time.Duration) (*Table, error) {
 	if slots < 1 || slots > MaxSlots {
 		return nil, fmt.Errorf("make a table of %d clients: want 1 to %d", slots, MaxSlots)
@@ -73,21 +73,34 @@ func (t *Table) hash(k *Key) uint64 {
 	return xxhash.Sum64(mixed[:])
 }
 
-// hold returns k's stripe, held. The stripe is from the high bits of the hash, the tag from the low ones.
+// hold returns, held, the stripe that k is in, or else the one it would be put into. The stripe is from the high bits of the hash, the tag from the low ones.
+// The table may leave the bank that this begins with at any time; a stripe whose clients are leaving says so.
 func (t *Table) hold(k *Key) (s *stripe, tag uint32) {
 	hash := t.hash(k)
-	return t.holdFor(hash), uint32(hash) | inUse
+	tag = uint32(hash) | inUse
+	for b := t.bank.Load(); ; b = b.next.Load() {
+		s = b.stripe(hash)
+		s.mu.Lock()
+		if !s.leaving {
+			return s, tag
+		}
+		if _, found := s.find(k, tag); found {
+			return s, tag
+		}
+		s.mu.Unlock()
+	}
 }
 
-// holdFor returns, held, the stripe where clients of this hash are now. The bank it begins with may be left by the table meanwhile; what was moved says where to.
-func (t *Table) holdFor(hash uint64) *stripe {
+// holdWhole returns, held, a stripe with all clients whose hashes begin as this one does. What is on its way to there is moved first.
+func (t *Table) holdWhole(hash uint64) *stripe {
 	for b := t.bank.Load(); ; b = b.next.Load() {
 		s := b.stripe(hash)
 		s.mu.Lock()
-		if !s.moved {
+		if !s.leaving {
 			return s
 		}
 		s.mu.Unlock()
+		t.moveAll(s)
 	}
 }
 
@@ -98,6 +111,9 @@ func (t *Table) Visit(k Key, now int64) (home uint32) {
 	s, tag := t.hold(&k)
 	i, found := s.find(&k, tag)
 	if found {
+		if s.leaving {
+			s, i = t.carry(s, i, seen)
+		}
 		home = t.meet(s, i, seen)
 		s.mu.Unlock()
 		return home
@@ -192,7 +208,7 @@ func (t *Table) Each(yield func(Entry) bool) {
 	}
 	var held []Entry
 	for hash := uint64(0); ; { // the first of those that belong to the next stripe
-		s := t.holdFor(hash)
+		s := t.holdWhole(hash)
 		if int(s.used) > cap(held) {
 			s.mu.Unlock()
 			held = make([]Entry, 0, s.bank.share)
@@ -217,7 +233,7 @@ func (t *Table) Len() int { return int(t.used.Load()) }
 // Cap is the number of clients the table was made for, or has last grown to.
 func (t *Table) Cap() int { return int(t.bank.Load().capacity) }
 
-// Bytes is the size of the arena: address space, of which the kernel makes resident what clients touch. At most 80 bytes a client from 1.1 million clients on.
+// Bytes is the size of the arena, while it grows that of the old one: address space, of which the kernel makes resident what clients touch. At most 80 bytes a client from 1.1 million clients on.
 func (t *Table) Bytes() int64 { return int64(len(t.bank.Load().arena)) }
 
 // Evictions counts clients that were forgotten to make room for others, though they had not expired.

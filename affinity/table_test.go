@@ -208,7 +208,7 @@ func TestHotCallsDoNotAllocate(t *testing.T) {
 			from, to := table.bank.Load(), heapBank(2000, layoutFor(2000))
 			from.next.Store(to)
 			for i := range from.stripes {
-				table.moveStripe(&from.stripes[i], to)
+				table.moveSome(&from.stripes[i], 60)
 			}
 		}
 		testNoAllocation(t, name, table)

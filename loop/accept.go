@@ -8,15 +8,20 @@ import (
 	"pen/internal/sys"
 )
 
-// acceptPause is how long accepting rests after the kernel ran out of something. A connection that closes here ends the rest at once.
-const acceptPause = 100 * time.Millisecond
+// How long accepting rests after the kernel ran out of something, at first and at most; twice as long each time that it still is out. A connection that closes here ends the rest at once.
+const (
+	acceptPause     = 100 * time.Millisecond
+	acceptPauseMost = 16 * acceptPause
+)
 
 // listener is a loop's share of the address clients connect to.
 type listener struct {
 	fd     *sys.FD
-	more   bool // connections may be waiting: the last accept did not say there are none
-	unix   bool // of a Unix socket
-	paused bool // out of descriptors or memory: rest until the timer, or until a connection closes
+	more   bool          // connections may be waiting: the last accept did not say there are none
+	unix   bool          // of a Unix socket
+	rested time.Duration // the last rest; 0 once a connection was accepted
+	until  uint32        // tick at which the rest is over
+	paused bool          // out of descriptors or memory: rest until the timer, or until a connection closes
 }
 
 // accept takes waiting connections, a batch at most, each on to connect.
@@ -36,6 +41,7 @@ func (l *Loop) accept() {
 		}
 		fd, peer, e := sys.Accept(ln.fd.Int())
 		if e == 0 {
+			ln.rested = 0
 			l.begin(l.open(fd, peer))
 			if ln.paused {
 				return
@@ -92,12 +98,14 @@ func judgeAccept(e syscall.Errno) acceptVerdict {
 
 // rest pauses accepting; the tick or the next close resumes it.
 func (l *Loop) rest(e syscall.Errno) {
-	l.listener.paused = true
+	ln := &l.listener
+	ln.paused, ln.rested = true, min(max(2*ln.rested, acceptPause), acceptPauseMost)
+	ln.until = l.present() + ticks(ln.rested)
 	l.ledger.Add(account.AcceptPauses, 1)
 	if l.complaints.allow(l.now()) {
 		l.log.Warn("accepting pauses", "error", e, "connections", l.live, "remedy", "raise the descriptor limit (ulimit -n) or lower -x")
 	}
-	l.startTicking()
+	l.keepTime()
 }
 
 // unpause resumes accepting after a rest. The spare descriptor comes first: without it the next connection could be accepted but not served.

@@ -10,7 +10,7 @@ const dummyAnswer = "HTTP/1.0 200 OK\r\nContent-Length: 15\r\nContent-Type: text
 
 // answer plays the server for a client that has sent something: one fixed answer, whatever it was.
 func (l *Loop) answer(c *conn) {
-	if c.client.readable && !l.discardSome(&c.client) {
+	if !c.client.readable || !l.discardSome(&c.client) {
 		if l.watch(&c.client, false) != nil {
 			l.close(c, account.Local)
 		}

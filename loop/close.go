@@ -115,6 +115,7 @@ func (l *Loop) close(c *conn, why account.Cause) {
 	if c.idler {
 		l.idlers--
 	}
+	l.endAttempt(c)
 	l.numbers.put(c.number)
 	c.state = dead
 	l.live--

@@ -84,16 +84,20 @@ func (e *end) note(events uint32) {
 //
 // Invariants: never both a tail and a pipe with data · shut ⇒ eof and nothing pending · broken ⇒ nothing pending · shut and broken exclude each other.
 type half struct {
-	tail   []byte       // read and not yet all written, nil if none; a buffer of the loop's stock
-	sent   int          // bytes of tail that are written
+	tail   *tail        // read and not yet all written; nil if none
 	pipe   *splice.Pipe // nil when not splicing, and whenever idle
 	bytes  uint64       // written so far
 	told   uint64       // of those, reported to the balancer
-	filter Filter       // rewrites what is read before it is written; nil mostly
 	flow   splice.Flow
 	eof    bool // the source has ended
 	shut   bool // and so has the destination's view of it
 	broken bool // the destination takes no more; what still comes is read and dropped
+}
+
+// tail is what a destination did not take at once, in a buffer of the loop's stock.
+type tail struct {
+	buf  []byte
+	sent int // bytes of buf that are written
 }
 
 func (h *half) pending() bool { return h.tail != nil || h.pipe != nil && h.pipe.Data > 0 }
@@ -107,7 +111,8 @@ type conn struct {
 	peer    netip.AddrPort  // the client; zero on a Unix socket
 	chosen  *balance.Server // nil: none yet, or given back
 	why     balance.Why
-	attempt balance.Attempt
+	attempt *balance.Attempt // of a connection that is looking for its server; from the loop's stock
+	filter  Filter           // rewrites what the client sends; nil mostly
 
 	timer  timer
 	active uint32 // tick of the last byte moved
@@ -118,7 +123,7 @@ type conn struct {
 	ending ending // how a lingering connection is to end
 	queued bool   // on the loop's ready list: not to be reused before it has come off
 	next   *conn  // of the free list
-	number int    // what the operator calls it
+	number uint32 // what the operator calls it
 	idler  bool   // has no client
 }
 

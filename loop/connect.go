@@ -14,7 +14,7 @@ func (l *Loop) connect(c *conn) {
 	l.enterState(c, connecting)
 	for {
 		now := l.now()
-		choice, ok := l.balancer.Choose(c.balanceClient(), now, &c.attempt)
+		choice, ok := l.balancer.Choose(c.balanceClient(), now, l.attemptOf(c))
 		if !ok {
 			why := account.NoServer
 			if c.attempt.Denied() {
@@ -34,6 +34,28 @@ func (l *Loop) connect(c *conn) {
 		default:
 			l.undial(c, e)
 		}
+	}
+}
+
+// attemptOf returns the connection's walk over the servers, begun if it is not. Only connections that are looking for a server have one: idle ones are many.
+func (l *Loop) attemptOf(c *conn) *balance.Attempt {
+	if c.attempt != nil {
+		return c.attempt
+	}
+	if last := len(l.attempts) - 1; last >= 0 {
+		c.attempt = l.attempts[last]
+		l.attempts = l.attempts[:last]
+	} else {
+		c.attempt = new(balance.Attempt)
+	}
+	return c.attempt
+}
+
+func (l *Loop) endAttempt(c *conn) {
+	if c.attempt != nil {
+		*c.attempt = balance.Attempt{}
+		l.attempts = append(l.attempts, c.attempt)
+		c.attempt = nil
 	}
 }
 
@@ -161,12 +183,13 @@ func ours(e syscall.Errno) bool {
 // established starts forwarding: the server stands, and whatever the client has sent already goes out at once.
 func (l *Loop) established(c *conn) {
 	c.server.readable, c.server.writable = true, true
-	l.balancer.Connected(c.balanceClient(), l.now(), c.chosen, &c.attempt)
+	l.balancer.Connected(c.balanceClient(), l.now(), c.chosen, c.attempt)
+	l.endAttempt(c)
 	plan := l.balancer.Plan()
 	if plan.Forwarded && c.peer.IsValid() && l.cfg.NewFilter != nil {
-		c.up.filter = l.cfg.NewFilter(c.peer.Addr())
+		c.filter = l.cfg.NewFilter(c.peer.Addr())
 	}
-	if c.up.filter != nil || l.access != nil {
+	if c.filter != nil || l.access != nil {
 		c.up.flow.Start(splice.Never) // what is to be seen has to be read
 	}
 	l.enterState(c, forwarding)

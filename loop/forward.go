@@ -13,7 +13,8 @@ const (
 	turnBytes = 1 << 20
 
 	// tellBytes is how far the servers' byte counts may lag behind a running connection; less would touch a shared cache line at every event.
-	tellBytes = 64 << 10
+	// Whoever asks for the figures has them told first (Settle).
+	tellBytes = 1 << 20
 )
 
 // carry moves what can be moved, both ways, and sees to it that the loop hears of the rest.
@@ -139,8 +140,8 @@ func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno
 	if l.access != nil && h == &c.up {
 		l.access.Line(l.now(), c.peer.Addr(), c.chosen.Host, p)
 	}
-	if h.filter != nil {
-		if p = l.filter(c, h, p); len(p) == 0 {
+	if h == &c.up && c.filter != nil {
+		if p = l.filter(c, p); len(p) == 0 {
 			return n, 0
 		}
 	}
@@ -149,16 +150,16 @@ func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno
 }
 
 // filter rewrites what was read. Nothing comes of it when all is held back, or when the connection had to be closed.
-func (l *Loop) filter(c *conn, h *half, p []byte) []byte {
-	l.filtered = h.filter.Append(l.filtered[:0], p)
+func (l *Loop) filter(c *conn, p []byte) []byte {
+	l.filtered = c.filter.Append(l.filtered[:0], p)
 	switch {
-	case h.filter.Bad():
+	case c.filter.Bad():
 		l.close(c, account.BadRequest)
 		return nil
-	case h.filter.Passing():
-		h.filter = nil
+	case c.filter.Passing():
+		c.filter = nil
 		if l.access == nil {
-			h.flow.Start(l.cfg.Splice)
+			c.up.flow.Start(l.cfg.Splice)
 		}
 	}
 	return l.filtered
@@ -171,8 +172,8 @@ func (l *Loop) sourceEnded(c *conn, h *half, src *end) syscall.Errno {
 		return syscall.ECONNRESET
 	}
 	h.eof = true
-	if h.filter != nil {
-		if h.filter.End(); h.filter.Bad() {
+	if h == &c.up && c.filter != nil {
+		if c.filter.End(); c.filter.Bad() {
 			l.close(c, account.BadRequest)
 			return 0
 		}
@@ -201,7 +202,7 @@ func (l *Loop) send(c *conn, h *half, dst *end, p []byte) {
 	}
 	if sent < len(p) {
 		dst.writable = false
-		h.tail, h.sent = append(l.getTail(), p[sent:]...), 0
+		h.tail = l.getTail(p[sent:])
 	}
 }
 
@@ -210,8 +211,8 @@ func (l *Loop) flush(c *conn, h *half, dst *end) {
 	var n int
 	var e syscall.Errno
 	if h.tail != nil {
-		n, e = sys.Send(int(dst.fd), h.tail[h.sent:])
-		if h.sent += n; h.sent == len(h.tail) {
+		n, e = sys.Send(int(dst.fd), h.tail.buf[h.tail.sent:])
+		if h.tail.sent += n; h.tail.sent == len(h.tail.buf) {
 			l.putTail(h)
 		}
 		l.ledger.Add(account.BytesCopied, uint64(n))
@@ -299,18 +300,22 @@ func (l *Loop) tell(c *conn) {
 // maxTails bounds the loop's stock of tail buffers; more than that are left to the garbage collector.
 const maxTails = 64
 
-func (l *Loop) getTail() []byte {
-	if n := len(l.tails); n > 0 {
-		t := l.tails[n-1]
-		l.tails = l.tails[:n-1]
-		return t
+// getTail takes a buffer with a copy of p.
+func (l *Loop) getTail(p []byte) *tail {
+	var t *tail
+	if last := len(l.tails) - 1; last >= 0 {
+		t = l.tails[last]
+		l.tails = l.tails[:last]
+	} else {
+		t = &tail{buf: make([]byte, 0, copyBuffer)}
 	}
-	return make([]byte, 0, copyBuffer)
+	t.buf, t.sent = append(t.buf[:0], p...), 0
+	return t
 }
 
 func (l *Loop) putTail(h *half) {
 	if h.tail != nil && len(l.tails) < maxTails {
-		l.tails = append(l.tails, h.tail[:0])
+		l.tails = append(l.tails, h.tail)
 	}
 	h.tail = nil
 }

@@ -65,5 +65,9 @@ func (l *Loop) idle(c *conn) {
 	}
 	if l.watch(&c.server, false) != nil {
 		l.close(c, account.Local)
+		return
+	}
+	if c.server.readable { // the budget is spent
+		l.later(c)
 	}
 }

@@ -40,12 +40,13 @@ type Loop struct {
 	ready      []*conn
 	working    []*conn // the ready list being worked off; the two change places
 	wheel      wheel
-	clock      uint32 // ticks since the epoch as of the last tick; the wheel lags behind it while more expires at once than a tick's budget
-	ticking    bool   // the timerfd is armed
-	calm       int    // ticks in a row that found nothing to wait for
+	clock      uint32        // ticks since the epoch as of the last tick; the wheel lags behind it while more expires at once than a tick's budget
+	period     time.Duration // of the timerfd; 0 disarmed
+	calm       int           // ticks in a row that found nothing to wait for
 	spare      *sys.FD
 	free       *conn // closed connections for reuse, linked by next
-	tails      [][]byte
+	tails      []*tail
+	attempts   []*balance.Attempt
 	state      loopState
 	complaints complaints
 
@@ -87,7 +88,7 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate) (
 	if lp.spare, err = sys.NewEventFD(); err != nil {
 		return lp, err
 	}
-	if err := lp.poll.add(lp.timerfd.Int(), wantRead); err != nil {
+	if err := lp.poll.addClock(lp.timerfd.Int()); err != nil {
 		return lp, err
 	}
 	return lp, lp.poll.add(l.Int(), wantRead)
@@ -184,8 +185,8 @@ func (l *Loop) resume() {
 			l.carry(c)
 		case lingering:
 			l.linger(c)
-		case answering:
-			l.answer(c)
+		case idling:
+			l.idle(c)
 		case dead:
 			l.recycle(c)
 		}

@@ -43,6 +43,11 @@ func (l *Loop) drain() {
 	l.emptyBacklog()
 	l.listener.fd.Close()
 	l.state = draining
+	for c := range l.connections() {
+		if c.idler {
+			l.close(c, account.Drained)
+		}
+	}
 }
 
 // emptyBacklog accepts what is waiting, no more than can have been waiting.

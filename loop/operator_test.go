@@ -240,3 +240,15 @@ func TestTuningAndLimitChangeWhileRunning(t *testing.T) {
 		}
 	})
 }
+
+func TestIdlersDoNotHoldUpADrain(t *testing.T) {
+	eachPoller(t, func(t *testing.T, poller string) {
+		hold := make(chan struct{})
+		t.Cleanup(func() { close(hold) })
+		r := newRig(t, poller, []string{serve(t, func(*net.TCPConn) { <-hold })}, func(_ *Config, p *balance.Plan) { p.Idlers = 2 })
+		r.Refresh()
+		until(t, func() bool { return r.Idlers() == 2 }, func() any { return r.Idlers() }, "idlers", 2)
+		r.Drain()
+		r.Wait()
+	})
+}

@@ -18,6 +18,7 @@ const (
 // poller waits for events. One goroutine runs it; wake alone may be called from others.
 type poller interface {
 	add(fd int, events uint32) error
+	addClock(fd int) error // a timer to be read from: its events are not traffic
 	mod(fd int, events uint32) error
 	wake()       // the turn hook runs soon, at least once after this call
 	soon()       // the same, asked for by the poller's own goroutine from within a hook

@@ -48,6 +48,8 @@ func (p *gnetPoller) add(fd int, events uint32) error {
 	return p.poll.AddRead(at, true)
 }
 
+func (p *gnetPoller) addClock(fd int) error { return p.add(fd, wantRead) }
+
 func (p *gnetPoller) mod(fd int, events uint32) error {
 	at := &netpoll.PollAttachment{FD: fd}
 	if events&sys.Out != 0 {

@@ -21,6 +21,7 @@ type rawPoller struct {
 	// constant after open
 	epoll *sys.FD
 	bell  *sys.FD // eventfd others ring
+	clock int     // the descriptor addClock was given
 
 	// owned by the loop
 	events [eventBatch]sys.Event
@@ -53,6 +54,11 @@ func (p *rawPoller) add(fd int, events uint32) error {
 	return nil
 }
 
+func (p *rawPoller) addClock(fd int) error {
+	p.clock = fd
+	return p.add(fd, wantRead)
+}
+
 func (p *rawPoller) mod(fd int, events uint32) error {
 	if e := sys.EpollMod(p.epoll.Int(), fd, events); e != 0 {
 		return fmt.Errorf("epoll_ctl mod: %w", e)
@@ -73,6 +79,7 @@ func (p *rawPoller) run(h hooks) {
 	for {
 		n, e := p.wait(empty)
 		switch {
+		case n == 1 && int(p.events[0].Fd) == p.clock: // time passing is no sign of traffic: an idle loop goes back to sleep at once
 		case n > 0:
 			empty = 0
 		case e == 0 && !p.again: // an interrupted wait says nothing about traffic, nor does one that was only a look

@@ -99,16 +99,39 @@ func (l *Loop) enterState(c *conn, s state) {
 	c.since, c.active = l.clock, l.clock
 }
 
-// startTicking arms the timerfd, and sets a wheel that stood still to the present.
+// startTicking has the clock running, and sets a wheel that stood still to the present.
 func (l *Loop) startTicking() {
 	l.calm = 0
-	if l.ticking {
+	if l.period == tick {
 		return
 	}
-	l.ticking = true
 	l.clock = l.present()
-	l.wheel.now = l.clock
-	sys.SetTimer(l.timerfd.Int(), tick)
+	if l.wheel.count == 0 {
+		l.wheel.now = l.clock
+	}
+	l.beat(tick)
+}
+
+// beat has the timerfd fire every so often; 0 never.
+func (l *Loop) beat(period time.Duration) {
+	if l.period != period {
+		l.period = period
+		sys.SetTimer(l.timerfd.Int(), period)
+	}
+}
+
+// keepTime beats as fast as something needs: every tick for timers and idlers, once a rest for a listener that has nothing but its rest to wait for, and not at all after a while of nothing.
+func (l *Loop) keepTime() {
+	switch {
+	case l.wheel.count > 0 || l.wantedIdlers() > 0:
+		l.startTicking()
+	case l.listener.paused:
+		l.beat(l.listener.rested)
+	default:
+		if l.calm++; l.calm > calmTicks {
+			l.beat(0)
+		}
+	}
 }
 
 // present is the time in ticks.
@@ -119,16 +142,11 @@ func (l *Loop) tick() {
 	sys.ClearCounter(l.timerfd.Int())
 	l.clock = l.present()
 	l.wheel.advance(l.clock, expiryBudget, l.expire)
-	l.unpause()
+	if int32(l.clock-l.listener.until) >= 0 {
+		l.unpause()
+	}
 	l.keepIdlers()
-	if l.wheel.count > 0 || l.listener.paused || l.wantedIdlers() > 0 {
-		l.calm = 0
-		return
-	}
-	if l.calm++; l.calm > calmTicks {
-		l.ticking = false
-		sys.SetTimer(l.timerfd.Int(), 0)
-	}
+	l.keepTime()
 }
 
 // expire is told that a connection's time is up.

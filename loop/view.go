@@ -13,20 +13,20 @@ import (
 type numbers struct {
 	first, step int // the loop's are first, first+step, first+2·step, …
 	next        int // how many were ever needed
-	free        []int
+	free        []uint32
 }
 
-func (n *numbers) get() int {
+func (n *numbers) get() uint32 {
 	if last := len(n.free) - 1; last >= 0 {
 		number := n.free[last]
 		n.free = n.free[:last]
 		return number
 	}
 	n.next++
-	return n.first + (n.next-1)*n.step
+	return uint32(n.first + (n.next-1)*n.step)
 }
 
-func (n *numbers) put(number int) { n.free = append(n.free, number) }
+func (n *numbers) put(number uint32) { n.free = append(n.free, number) }
 
 // View is one open connection at a moment.
 type View struct {
@@ -44,7 +44,7 @@ func (g *Group) Connections() []View {
 	g.ask(func(l *Loop) {
 		for c := range l.connections() {
 			all = append(all, View{
-				Number: c.number, Client: c.peer, Server: c.chosen, Connecting: c.state == connecting, Idler: c.idler,
+				Number: int(c.number), Client: c.peer, Server: c.chosen, Connecting: c.state == connecting, Idler: c.idler,
 				Down: int(c.client.fd), Up: int(c.server.fd), PendingDown: c.down.held(), PendingUp: c.up.held(),
 			})
 		}
@@ -55,7 +55,10 @@ func (g *Group) Connections() []View {
 
 // held is how many bytes a direction has read and not yet written.
 func (h *half) held() int {
-	n := len(h.tail) - h.sent
+	n := 0
+	if h.tail != nil {
+		n = len(h.tail.buf) - h.tail.sent
+	}
 	if h.pipe != nil {
 		n += h.pipe.Data
 	}
@@ -78,7 +81,7 @@ func (l *Loop) connections() func(yield func(*conn) bool) {
 func (g *Group) Kill(number int) (found bool) {
 	g.ask(func(l *Loop) {
 		for c := range l.connections() {
-			if c.number == number {
+			if int(c.number) == number {
 				found = true
 				l.close(c, account.Forced)
 				return
@@ -159,8 +162,9 @@ func (l *Loop) moveTo(fd *sys.FD, unix bool) {
 		return
 	}
 	l.emptyBacklog()
-	l.listener.fd.Close()
-	l.listener = listener{fd: fd, unix: unix, more: true}
+	ln := &l.listener
+	ln.fd.Close()
+	ln.fd, ln.unix, ln.more = fd, unix, true // a rest for want of descriptors goes on
 	l.tuning.Renew(fd.Int())
 	if err := l.poll.add(fd.Int(), wantRead); err != nil {
 		l.log.Error("listen", "error", err)

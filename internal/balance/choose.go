@@ -54,7 +54,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	// A client who may not come in gets the abuse server, never any other (PEN.md B9).
 	if a.stage == denied {
 		a.stage = turnedAway
-		if p.Abuse != nil && try(p.Abuse, p.abuse, now, false, true) {
+		if p.Abuse != nil && p.admits(p.Abuse.ACL, c.Addr.Addr()) && try(p.Abuse, p.abuse, now, false, true) {
 			return Choice{p.Abuse, Abuse}, true
 		}
 	}
@@ -72,7 +72,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	// The emergency server. It is nobody's home.
 	if a.stage == emergency {
 		a.stage, a.turn = failingOpen, 0
-		if p.Emergency != nil && try(p.Emergency, p.emergency, now, false, false) {
+		if p.Emergency != nil && p.admits(p.Emergency.ACL, c.Addr.Addr()) && try(p.Emergency, p.emergency, now, false, false) {
 			a.emergencyTried = true
 			return Choice{p.Emergency, Emergency}, true
 		}
@@ -88,7 +88,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	}
 	if a.stage == lastResort {
 		a.stage = over
-		if p.Emergency != nil && !a.emergencyTried && try(p.Emergency, p.emergency, now, false, true) {
+		if p.Emergency != nil && !a.emergencyTried && p.admits(p.Emergency.ACL, c.Addr.Addr()) && try(p.Emergency, p.emergency, now, false, true) {
 			return Choice{p.Emergency, FailOpen}, true
 		}
 	}

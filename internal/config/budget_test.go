@@ -30,6 +30,9 @@ func TestBudget(t *testing.T) {
 		{"-x 18", 64, 18, 0, 63, "pipes lowered from 256 to 0: the limit is 64 descriptors (ulimit -n)"},
 		{"-x 10", 64, 10, 8, 63, "pipes lowered from 256 to 8: the limit is 64 descriptors (ulimit -n)"},
 		{"-x 10 --pipes 8", 64, 10, 8, 63, ""},
+		{"-l /var/log/pen", 20000, 500, 256, 1000 + 512 + 27 + 2, ""},
+		{"-C 8888", 20000, 500, 256, 1000 + 512 + 27 + 257, ""},
+		{"-C 8888", 1024, 380, 54, 760 + 108 + 27 + 129, "max-conns lowered from 500 to 380, pipes lowered from 256 to 54: the limit is 1024 descriptors (ulimit -n)"},
 		{"-x 9000", 20000, 9000, 256, 18000 + 512 + 27, ""},
 	}
 	for _, test := range tests {

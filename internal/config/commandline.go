@@ -15,7 +15,7 @@ func (o *Options) CommandLine() string {
 	return line
 }
 
-// unquoted are the bytes, besides letters, that mean nothing to a shell wherever they stand. '=' does in a first word, '~' and '#' at the beginning of any.
+// unquoted are the bytes that mean nothing to a shell wherever they stand.
 const unquoted = letters + "0123456789_-+./:,@%"
 
 func quote(arg string) string {

@@ -97,9 +97,13 @@ func FuzzParseCPUs(f *testing.F) {
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"", "--help", "--version", "80 www1", "-fdr -x 50 80 www1 www2:81:1:2:3:4", "-e [::1]:80 --track-prefix 32/64 8080 a", "-t 0.5 --check http:/ok --cpus 0-3 [::]:80 /run/a",
-		"-m -1 -q 0 80 a", "-test.v 80 a", "--debug=5 -d 80 a", "--pipe-size 64k --pipes 0 --splice=never 80 a", "-- 80 a", "--=", "-=", "-x=5 80 a", "--loops 1024 -c 1 80 a",
+		"-m -1 -q 0 80 a", "-test.v 80 a", "--debug=5 -d 80 a", "--pipe-size 64k --pipes 0 --splice=never 80 a", "-- 80 a", "--=", "-=", "-x=5 80 a", "-F pen.cfg", "-O debug -dd -t 0.5 -t 2 -l a -c 0 80", "-fHXaoservers -C /run/ctl -l loghost:1 80 a",
+		"-PDnQS16 80 a", "-U 80 a", "-fEcert 80 a", "-i x", "-S", "-B a 80 b", "--control-files /a --control-files /b --geoip g -w w 80 a", "-O pid --roundrobin=F --nagle=0 80", "--loops 1024 -c 1 80 a",
 	} {
 		f.Add(strings.ReplaceAll(seed, " ", "\x00"))
+	}
+	for _, command := range []string{"listen 80", "listen", "debug 5", "debug -9223372036854775808", "", "#", "a\nb"} {
+		f.Add("-O\x00" + command + "\x00-dd\x00-b\x007\x00--keepalive=0")
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		var args []string
@@ -114,8 +118,13 @@ func FuzzParse(f *testing.F) {
 		case err != nil:
 			oneLine(t, err)
 		default:
-			if len(o.Servers) == 0 || o.AcceptBatch < 1 || o.Backlog < 50 || o.MaxConns < 1 || o.ConnectTimeout <= 0 || o.PipeSize&(o.PipeSize-1) != 0 || o.PenHash && !o.Hash {
+			if len(o.Servers) == 0 && o.ConfigFile == "" && len(o.Commands) == 0 || !o.HasListen() && !o.mayListen() || o.AcceptBatch < 1 || o.Backlog < 50 || o.MaxConns < 1 || o.ConnectTimeout <= 0 || o.PipeSize&(o.PipeSize-1) != 0 || o.PenHash && !o.Hash {
 				t.Errorf("%q: %+v", args, *o)
+			}
+			for _, text := range append(o.Commands, o.CommandLine()) {
+				if strings.ContainsAny(text, "\r\n\x00") {
+					t.Errorf("%q: more than a line in %q", args, text)
+				}
 			}
 			if b, err := o.budget(64, 1, 0); err == nil && b.Descriptors > 64 {
 				t.Errorf("%q: a budget past its limit: %+v", args, b)

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// obsolete are Pen's flags that mean nothing here. Pen itself gave up all but -P.
+// obsolete are Pen's flags that mean nothing here. Pen itself gave up all but -P, and which of them has a value was seen on it.
 var obsolete = []struct{ letter, arg, why string }{
 	{"D", "", "there is no delayed forward"},
 	{"n", "", "no socket ever blocks"},

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// interpreter follows the flags as they come, and puts those behind the first -O among the commands.
-type interpreter struct {
+// order follows the flags as they come, and puts those behind the first -O among the commands.
+type order struct {
 	o     *Options
 	debug int // the level at this point, commands included
 }
 
 // spoken says, for each flag with a control command of the same meaning, what that is for a text which the flag has accepted. "" leaves it to the flag.
-// -d is missing: see interpreter.level.
+// -d is missing: see order.level.
 var spoken = map[string]func(text string) string{
 	"roundrobin": toggle("", "no ", "roundrobin"),
 	"weight":     toggle("", "no ", "weight"),
@@ -41,46 +41,51 @@ var spoken = map[string]func(text string) string{
 }
 
 // after is told of each flag once it has its value.
-func (in *interpreter) after(flag, text string) {
+func (r *order) after(flag, text string) {
 	if flag == "command" || flag == "-o" {
-		in.heard(text)
+		r.heard(text)
 		return
 	}
 	if flag == "debug" {
-		in.level(text)
+		r.level(text)
 	}
-	if len(in.o.Commands) == 0 {
+	if len(r.o.Commands) == 0 {
 		return
 	}
 	command := ""
 	if say, ok := spoken[flag]; ok {
 		command = say(text)
 	} else if flag == "debug" {
-		command = "debug " + strconv.Itoa(in.debug)
+		command = "debug " + strconv.Itoa(r.debug)
 	}
 	if command != "" {
-		in.o.Commands = append(in.o.Commands, command)
+		r.o.Commands = append(r.o.Commands, command)
 	}
 }
 
 // heard notes what a command does to the debug level, which -d adds to.
-func (in *interpreter) heard(command string) {
-	words := strings.Fields(command)
+func (r *order) heard(command string) {
+	words := tokens(command)
 	if len(words) < 2 || words[0] != "debug" {
 		return
 	}
 	if n, err := strconv.Atoi(words[1]); err == nil {
-		in.debug = n
+		r.debug = n
 	}
 }
 
 // level does what -d does: one more, or the number that --debug gives.
-func (in *interpreter) level(text string) {
+func (r *order) level(text string) {
 	if n, ok := digits(text); ok {
-		in.debug = n
+		r.debug = n
 		return
 	}
-	in.debug++
+	r.debug++
+}
+
+// tokens splits a command as its interpreter does: at spaces alone.
+func tokens(command string) []string {
+	return strings.FieldsFunc(command, func(r rune) bool { return r == ' ' })
 }
 
 // toggle is a word that has "no" in front in one of the two states of its flag.

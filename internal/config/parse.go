@@ -48,12 +48,15 @@ func (o *Options) parseFlags(flags *pflag.FlagSet) error {
 			return flagError(flags.Lookup("timeout"), arg[2:], errors.New("must be seconds"))
 		}
 	}
-	commands := interpreter{o: o}
+	follow := order{o: o}
 	err := flags.ParseAll(o.args, func(flag *pflag.Flag, text string) error {
 		if err := flags.Set(flag.Name, text); err != nil {
 			return err
 		}
-		commands.after(flag.Name, text)
+		if flag.Name == "max-conns" && strings.Trim(text, "0") != "" {
+			o.maxConnsGiven = true
+		}
+		follow.after(flag.Name, text)
 		return nil
 	})
 	var (
@@ -156,7 +159,7 @@ func (o *Options) parseAddresses(args []string) (err error) {
 // mayListen says whether a command or the file of commands may name where to listen. What is in the file is not known yet.
 func (o *Options) mayListen() bool {
 	return o.ConfigFile != "" || slices.ContainsFunc(o.Commands, func(command string) bool {
-		words := strings.Fields(command)
+		words := tokens(command)
 		return len(words) > 1 && words[0] == "listen"
 	})
 }

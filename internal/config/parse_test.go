@@ -22,6 +22,7 @@ func parse(t *testing.T, line string) *Options {
 // defaults is what `pen 8080 10.0.0.1` means, spelled out.
 func defaults() Options {
 	return Options{
+		name: "pen", args: []string{"8080", "10.0.0.1"},
 		Listen: Listen{
 			Text: "8080", Network: "tcp", Port: 8080, DualStack: true,
 			Addrs: []netip.AddrPort{netip.MustParseAddrPort("[::]:8080")},
@@ -71,6 +72,10 @@ func TestFlags(t *testing.T) {
 		{"-T 60|--tracking 60", func(o *Options) { o.Tracking = time.Minute }},
 		{"--track-prefix 24/64", func(o *Options) { o.Prefix = TrackPrefix{24, 64} }},
 		{"-x 9|--max-conns 9|-x 3 -x 9", func(o *Options) { o.MaxConns, o.maxConnsGiven = 9, true }},
+		{"-x 9 -x 0", func(o *Options) { o.MaxConns, o.maxConnsGiven = 9, true }}, // 0 changes nothing, as in Pen
+		{"-x 0|-x 00", func(o *Options) {}},
+		{"-c 9 -c 0", func(o *Options) { o.Clients = 9 }},
+		{"-c 0", func(o *Options) {}},
 		{"-x 500", func(o *Options) { o.maxConnsGiven = true }}, // the default, but asked for
 		{"-t 0.5|-t .5|-t 0.500|--timeout 0.5", func(o *Options) { o.ConnectTimeout = 500 * time.Millisecond }},
 		{"--idle-timeout 3600", func(o *Options) { o.IdleTimeout = time.Hour }},
@@ -84,6 +89,55 @@ func TestFlags(t *testing.T) {
 		{"--nagle", func(o *Options) { o.Nagle = true }},
 		{"--keepalive 0", func(o *Options) { o.Keepalive = 0 }},
 		{"--user-timeout 1.5", func(o *Options) { o.UserTimeout = 1500 * time.Millisecond }},
+		{"-B 10.0.0.9:81:1:2:3:4|--abuse 10.0.0.9:81:1:2:3:4|-B10.0.0.9:81:1:2:3:4", func(o *Options) {
+			o.Abuse = &Server{Text: "10.0.0.9:81:1:2:3:4", Host: "10.0.0.9", Port: 81, Addr: netip.MustParseAddrPort("10.0.0.9:81"), Soft: 1, Hard: 2, Weight: 3, Prio: 4}
+		}},
+		{"-B 10.0.0.9", func(o *Options) {
+			o.Abuse = &Server{Text: "10.0.0.9", Host: "10.0.0.9", Port: 8080, Addr: netip.MustParseAddrPort("10.0.0.9:8080")}
+		}},
+		{"-C 8888|-C8888|--control 8888|--control=8888", func(o *Options) { o.Control = "8888" }},
+		{"-C *:8888", func(o *Options) { o.Control = "*:8888" }},
+		{"-C [::1]:8888", func(o *Options) { o.Control = "[::1]:8888" }},
+		{"-C front:8888", func(o *Options) { o.Control = "front:8888" }},
+		{"-C /run/ctl|-fC8 -C /run/ctl --foreground=false", func(o *Options) { o.Control = "/run/ctl" }},
+		{"-F pen.cfg|--config pen.cfg|--config=pen.cfg|-F a -F pen.cfg", func(o *Options) { o.ConfigFile = "pen.cfg" }},
+		{"-O servers|-Oservers|-o servers|-oservers|--command servers|--command=servers", func(o *Options) { o.Commands = []string{"servers"} }},
+		{"-O mode -o pid --command servers", func(o *Options) { o.Commands = []string{"mode", "pid", "servers"} }},
+		{"-H|--forwarded", func(o *Options) { o.Forwarded = true }},
+		{"-X|--allow-exit", func(o *Options) { o.AllowExit = true }},
+		{"-a|--ascii", func(o *Options) { o.Ascii = true }},
+		{"-HXa|-aHX|-H -X -a", func(o *Options) { o.Forwarded, o.AllowExit, o.Ascii = true, true, true }},
+		{"-HXFpen.cfg|-HXF pen.cfg", func(o *Options) { o.Forwarded, o.AllowExit, o.ConfigFile = true, true, "pen.cfg" }},
+		{"-l pen.log|-lpen.log|--log pen.log|--log=pen.log|-al pen.log --ascii=false", func(o *Options) { o.AccessLog = "pen.log" }},
+		{"-l /var/log/pen:80", func(o *Options) { o.AccessLog = "/var/log/pen:80" }},
+		{"-l loghost:10000", func(o *Options) { o.AccessLog = "loghost:10000" }},
+		{"-l [::1]:10000", func(o *Options) { o.AccessLog = "[::1]:10000" }},
+		{"-w pen.html|-wpen.html|--web-stats pen.html|--web-stats=pen.html", func(o *Options) { o.WebStats = "pen.html" }},
+		{"--control-files /etc/pen", func(o *Options) { o.ControlFiles = []string{"/etc/pen"} }},
+		{"--control-files /etc/pen --control-files=/srv", func(o *Options) { o.ControlFiles = []string{"/etc/pen", "/srv"} }},
+		{"--geoip country.mmdb|--geoip=country.mmdb", func(o *Options) { o.GeoIP = "country.mmdb" }},
+		{"-P|-PP|-P -P", func(o *Options) {
+			o.Notices = []string{"-P is obsolete and has no effect: poll is not used, see --poller"}
+		}},
+		{"-D", func(o *Options) {
+			o.Notices = []string{"-D is obsolete and has no effect: there is no delayed forward"}
+		}},
+		{"-n", func(o *Options) { o.Notices = []string{"-n is obsolete and has no effect: no socket ever blocks"} }},
+		{"-Q", func(o *Options) {
+			o.Notices = []string{"-Q is obsolete and has no effect: kqueue is not a part of Linux"}
+		}},
+		{"-S 16|-S16|-S many", func(o *Options) {
+			o.Notices = []string{"-S is obsolete and has no effect: the table of servers grows by itself"}
+		}},
+		{"-rnPS16 -m 0", func(o *Options) {
+			o.RoundRobin, o.AcceptBatch = true, 1
+			o.Notices = []string{
+				"-n is obsolete and has no effect: no socket ever blocks",
+				"-P is obsolete and has no effect: poll is not used, see --poller",
+				"-S is obsolete and has no effect: the table of servers grows by itself",
+				"multi_accept bumped to 1",
+			}
+		}},
 		{"--splice always", func(o *Options) { o.Splice = "always" }},
 		{"--splice=never", func(o *Options) { o.Splice = "never" }},
 		{"--pipe-size 64k|--pipe-size 64K|--pipe-size 65536", func(o *Options) { o.PipeSize = 64 << 10 }},
@@ -117,6 +171,7 @@ func TestFlags(t *testing.T) {
 		for spelling := range strings.SplitSeq(test.spellings, "|") {
 			want := defaults()
 			test.change(&want)
+			want.args = strings.Fields(spelling + " 8080 10.0.0.1")
 			if got := parse(t, spelling+" 8080 10.0.0.1"); !reflect.DeepEqual(*got, want) {
 				t.Errorf("%s:\ngot  %+v\nwant %+v", spelling, *got, want)
 			}
@@ -127,14 +182,16 @@ func TestFlags(t *testing.T) {
 // TestEveryFlagIsTested keeps the table above complete.
 func TestEveryFlagIsTested(t *testing.T) {
 	untouched := defaults()
-	untouched.Listen, untouched.Servers, untouched.Notices = Listen{}, nil, nil
-	changed := parse(t, "-rWshfd --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
+	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l -w w --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
 		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --drain 1 8080 10.0.0.1")
-	changed.Listen, changed.Servers = Listen{}, nil
 	was, is := reflect.ValueOf(untouched), reflect.ValueOf(*changed)
 	for i := range was.NumField() {
 		switch name := was.Type().Field(i).Name; name {
-		case "Listen", "Servers", "Notices":
+		case "Listen", "Servers", "Notices", "name", "args":
+		case "Commands", "ControlFiles":
+			if is.Field(i).IsNil() {
+				t.Errorf("no flag changed %s", name)
+			}
 		default:
 			if was.Field(i).Equal(is.Field(i)) {
 				t.Errorf("no flag changed %s", name)
@@ -156,10 +213,32 @@ func TestServersInOrder(t *testing.T) {
 	}
 }
 
+// TestNothingButCommands leaves out what commands or the file of them may say.
+func TestNothingButCommands(t *testing.T) {
+	for _, test := range []struct {
+		line   string
+		listen bool
+	}{
+		{"-F pen.cfg", false},
+		{"-e 10.0.0.9:80 -F pen.cfg", false},
+		{"-F pen.cfg 80", true},
+		{"-F pen.cfg /run/pen.sock", true},
+		{"-O pid 80", true},
+	} {
+		o := parse(t, test.line)
+		if o.HasListen() != test.listen || len(o.Servers) != 0 || !test.listen && !reflect.DeepEqual(o.Listen, Listen{}) {
+			t.Errorf("pen %s: listening at %+v, servers %v", test.line, o.Listen, o.Servers)
+		}
+	}
+	if o, err := Parse("pen", []string{"-O", "listen 127.0.0.1:80"}); err != nil || o.HasListen() {
+		t.Errorf("-O listen: %+v, %v", o, err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	tests := []struct{ line, want string }{
-		{"8080", "no servers: give at least one after the listening address"},
-		{"-f", "no listening address: give [host:]port or /path, and the servers after it"},
+		{"8080", "no servers: give at least one after the listening address, or in the file of -F"},
+		{"-f", "no listening address: give [host:]port or /path, and the servers after it, or have the file of -F say so"},
 		{"--bogus 80 a", `unknown flag "--bogus" (see pen --help)`},
 		{"-N 80 a", `unknown flag "-N" (see pen --help)`},
 		{"-fzr 80 a", `unknown flag "-z" (see pen --help)`},
@@ -180,10 +259,10 @@ func TestRefused(t *testing.T) {
 		{"--keepalive 40000 80 a", `--keepalive "40000": must be whole seconds in 0..32767`},
 		{"--user-timeout 2147484 80 a", `--user-timeout "2147484": must be seconds, to the millisecond, in 0..2147483`},
 		{"--check-interval 0 80 a", `--check-interval "0": must be seconds, to the millisecond, in 0.01..86400`},
-		{"-c 0 80 a", `-c, --clients "0": must be a whole number in 1..100000000`},
-		{"-c 0x10 80 a", `-c, --clients "0x10": must be a whole number in 1..100000000`},
-		{"-c +5 80 a", `-c, --clients "+5": must be a whole number in 1..100000000`},
-		{"-x 99999999999999999999 80 a", `-x, --max-conns "99999999999999999999": must be a whole number in 1..10000000`},
+		{"-c -1 80 a", `-c, --clients "-1": must be a whole number in 0..100000000`},
+		{"-c 0x10 80 a", `-c, --clients "0x10": must be a whole number in 0..100000000`},
+		{"-c +5 80 a", `-c, --clients "+5": must be a whole number in 0..100000000`},
+		{"-x 99999999999999999999 80 a", `-x, --max-conns "99999999999999999999": must be a whole number in 0..10000000`},
 		{"-q x 80 a", `-q, --backlog "x": must be a whole number, at most 2147483647`},
 		{"-m 1000001 80 a", `-m, --accept-batch "1000001": must be a whole number, at most 1000000`},
 		{"-m --7 80 a", `-m, --accept-batch "--7": must be a whole number, at most 1000000`},
@@ -212,6 +291,43 @@ func TestRefused(t *testing.T) {
 		{"--pidfile= 80 a", `-p, --pidfile "": must be the name of a file`},
 		{"--user= 80 a", `-u, --user "": must be the name or number of a user`},
 		{"--chroot= 80 a", `-j, --chroot "": must be the name of a directory`},
+		{"-U 80 a", "-U: UDP is not supported yet"},
+		{"-E cert.pem 80 a", "-E: TLS is not supported yet"},
+		{"-Ecert.pem 80 a", "-E: TLS is not supported yet"},
+		{"-fE", "-E: TLS is not supported yet"},
+		{"-K key.pem 80 a", "-K: TLS is not supported yet"},
+		{"-G ca.pem 80 a", "-G: TLS is not supported yet"},
+		{"-A /ca 80 a", "-A: TLS is not supported yet"},
+		{"-R 80 a", "-R: TLS is not supported yet"},
+		{"-Z 80 a", "-Z: TLS is not supported yet"},
+		{"-L tls1 80 a", "-L: TLS is not supported yet"},
+		{"--E cert.pem 80 a", `unknown flag "--E" (see pen --help)`},
+		{"-i svc 80 a", "-i: Windows only"},
+		{"--D 80 a", `unknown flag "--D" (see pen --help)`},
+		{"---D 80 a", `"---D" is no flag (see pen --help)`},
+		{"---o=pid 80 a", `"---o=pid" is no flag (see pen --help)`},
+		{"-S", "-S: N is missing (see pen --help)"},
+		{"-fo", "-o: CMD is missing (see pen --help)"},
+		{"-O", "-O, --command: CMD is missing (see pen --help)"},
+		{"-x -5 80 a", `-x, --max-conns "-5": must be a whole number in 0..10000000`},
+		{"-C 0 80 a", `-C, --control "0": port must be 1..65535`},
+		{"-C front 80 a", `-C, --control "front": port must be 1..65535 or the name of a service`},
+		{"-C ::1 80 a", `-C, --control "::1": an IPv6 address must stand in brackets, as in [::1]:80`},
+		{"-C 1:2:3 80 a", `-C, --control "1:2:3": must be [host:]port or /path`},
+		{"--config= 80 a", `-F, --config "": must be the name of a file`},
+		{"--log= 80 a", `-l, --log "": must be the name of a file, or host:port of a penlogd`},
+		{"-l loghost:0 80 a", `-l, --log "loghost:0": must be host:port of a penlogd, or a file (from / on, for the sake of its ':'): port must be 1..65535`},
+		{"-l logs/a:1 80 a", `-l, --log "logs/a:1": must be host:port of a penlogd, or a file (from / on, for the sake of its ':'): host must be a name or an address`},
+		{"-l :514 80 a", `-l, --log ":514": must be host:port of a penlogd, or a file (from / on, for the sake of its ':'): host is missing`},
+		{"--web-stats= 80 a", `-w, --web-stats "": must be the name of a file`},
+		{"--geoip= 80 a", `--geoip "": must be the name of a file`},
+		{"--control-files etc 80 a", `--control-files "etc": must be the name of a directory, from / on`},
+		{"-B a:0 80 a", `abuse server "a:0": port must be 1..65535`},
+		{"-F pen.cfg -B a", `abuse server "a": port is missing, and there is no port listened on to take instead`},
+		{"-F pen.cfg -e a", `emergency server "a": port is missing, and there is no port listened on to take instead`},
+		{"-O pid", "no listening address: give [host:]port or /path, and the servers after it, or have the file of -F say so"},
+		{"-O listen", "no listening address: give [host:]port or /path, and the servers after it, or have the file of -F say so"},
+		{"-C 8888 80", "no servers: give at least one after the listening address, or in the file of -F"},
 		{"-e ::1 80 a", `emergency server "::1": an IPv6 address must stand in brackets, as in [::1]:80`},
 		{"-e a:0 80 a", `emergency server "a:0": port must be 1..65535`},
 		{"80 -r a", `server "-r": flags come before the listening address`},
@@ -220,7 +336,7 @@ func TestRefused(t *testing.T) {
 		{"80 127.0.0.1:21001:notanumber:5", `server "127.0.0.1:21001:notanumber:5": soft limit must be a whole number in 0..2147483647`},
 		{"80 127.0.0.1:99999", `server "127.0.0.1:99999": port must be 1..65535`},
 		{"99999 a", `listen "99999": port must be 1..65535`},
-		{"/run/pen.sock a", `server "a": port is missing, and a Unix socket to listen on has none to fall back on`},
+		{"/run/pen.sock a", `server "a": port is missing, and there is no port listened on to take instead`},
 	}
 	for _, test := range tests {
 		o, err := Parse("pen", strings.Fields(test.line))
@@ -237,6 +353,12 @@ func TestRefusedWithSpecialBytes(t *testing.T) {
 		{"--check", "http:/a b", "80", "a"},
 		{"--check", "http:/a\r\nHost: x", "80", "a"},
 		{"--a\nb", "80", "a"},
+		{"-O", "pid\nexit", "80", "a"},
+		{"-O", "pid\r", "80", "a"},
+		{"-O", "pid\x00", "80", "a"},
+		{"-l", "log\x00", "80", "a"},
+		{"-C", "/run/ctl\x00", "80", "a"},
+		{"--control-files", "/etc\x00", "80", "a"},
 		{"80", "a\nb"},
 		{"80", ""},
 		{"", "a"},

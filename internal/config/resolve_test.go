@@ -30,12 +30,13 @@ func (h *hosts) lookup(_ context.Context, network, host string) ([]netip.Addr, e
 }
 
 func TestResolve(t *testing.T) {
-	o := parse(t, "-e sorry:9 front:8080 www1:1 10.0.0.7 www1:2 www2 /run/a.sock")
+	o := parse(t, "-e sorry:9 -B trap front:8080 www1:1 10.0.0.7 www1:2 www2 /run/a.sock")
 	h := &hosts{known: map[string][]string{
 		"front": {"10.0.0.1"},
 		"www1":  {"2001:db8::1", "10.0.0.2"}, // the resolver's order counts, whatever the family
 		"www2":  {"::ffff:10.0.0.3"},
 		"sorry": {"10.0.0.4"},
+		"trap":  {"10.0.0.5"},
 	}}
 	if err := o.resolve(t.Context(), h.lookup); err != nil {
 		t.Fatal(err)
@@ -44,20 +45,20 @@ func TestResolve(t *testing.T) {
 	for _, s := range o.everyServer() {
 		got = append(got, s.Addr.String())
 	}
-	want := []string{"[2001:db8::1]:1", "10.0.0.7:8080", "[2001:db8::1]:2", "10.0.0.3:8080", "invalid AddrPort", "10.0.0.4:9"}
+	want := []string{"[2001:db8::1]:1", "10.0.0.7:8080", "[2001:db8::1]:2", "10.0.0.3:8080", "invalid AddrPort", "10.0.0.4:9", "10.0.0.5:8080"}
 	if !slices.Equal(got, want) {
 		t.Errorf("servers at %v, want %v", got, want)
 	}
 	if len(o.Listen.Addrs) != 1 || o.Listen.Addrs[0].String() != "10.0.0.1:8080" {
 		t.Errorf("listening at %v", o.Listen.Addrs)
 	}
-	if want := []string{"ip front", "ip www1", "ip www2", "ip sorry"}; !slices.Equal(h.asked, want) {
+	if want := []string{"ip front", "ip www1", "ip www2", "ip sorry", "ip trap"}; !slices.Equal(h.asked, want) {
 		t.Errorf("asked %v, want each name once: %v", h.asked, want)
 	}
 }
 
 func TestResolveNeedsNoResolverForAddresses(t *testing.T) {
-	for _, line := range []string{"80 10.0.0.1", "[::1]:80 [::1]:81 /run/a.sock", "/run/pen.sock 10.0.0.1:80"} {
+	for _, line := range []string{"80 10.0.0.1", "-F pen.cfg", "[::1]:80 [::1]:81 /run/a.sock", "/run/pen.sock 10.0.0.1:80"} {
 		h := &hosts{}
 		if err := parse(t, line).resolve(t.Context(), h.lookup); err != nil || h.asked != nil {
 			t.Errorf("%s: %v, asked %v", line, err, h.asked)
@@ -71,6 +72,7 @@ func TestResolveErrors(t *testing.T) {
 		"nohost:80 known":        `resolve "nohost": no such host`,
 		"80 known nohost":        `resolve "nohost": no such host`,
 		"-e nohost:1 80 known":   `resolve "nohost": no such host`,
+		"-B nohost:1 80 known":   `resolve "nohost": no such host`,
 		"80 known empty nohost1": `resolve "empty": no address`,
 	} {
 		err := parse(t, line).resolve(t.Context(), (&hosts{known: known}).lookup)

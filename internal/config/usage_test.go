@@ -28,10 +28,12 @@ func TestUsage(t *testing.T) {
 		}
 		s.flags.VisitAll(func(f *pflag.Flag) {
 			spelled := "      --" + f.Name
-			if f.Shorthand != "" {
+			if f.Hidden {
+				spelled = "  -" + f.Shorthand
+			} else if f.Shorthand != "" {
 				spelled = "  -" + f.Shorthand + ", --" + f.Name
 			}
-			if n := strings.Count(text.String(), "\n"+spelled+" "); n != 1 {
+			if n := strings.Count(text.String(), "\n"+spelled+" "); n != 1 && f.Shorthand != "o" { // -O tells of -o
 				t.Errorf("--%s has %d lines", f.Name, n)
 			}
 		})
@@ -41,10 +43,62 @@ func TestUsage(t *testing.T) {
 		`  -t, --timeout SEC +how long a server has to accept a connection \(default 5\)`,
 		`      --idle-timeout SEC +close a connection so long after its last byte; 0 never`,
 		`  -d, --debug +log more; may be repeated`,
+		`  -C, --control ADDR +take control commands at .*`,
+		`  -O, --command CMD +run a control command; .*`,
+		`  -D    there is no delayed forward`,
+		`  -S N  the table of servers grows by itself`,
 		`      --pipe-size BYTES +what a splice pipe can hold: a power of two, 4k to 1m \(default 256k\)`,
 	} {
 		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(text.String()) {
 			t.Errorf("no line like %s", want)
+		}
+	}
+}
+
+// TestSections holds what a man page is checked against up to what pflag knows.
+func TestSections(t *testing.T) {
+	var text strings.Builder
+	Usage(&text, "pen")
+	seen := map[string]Flag{}
+	for _, s := range Sections() {
+		if len(s.Flags) == 0 || !strings.Contains(text.String(), "\n\n"+s.Title+"\n") {
+			t.Errorf("section %q: %d flags, or not in the usage text", s.Title, len(s.Flags))
+		}
+		for _, f := range s.Flags {
+			if f.Text == "" || f.Short+f.Long == "" || strings.ContainsAny(f.Arg+f.Text, "`\n") {
+				t.Errorf("flag %+v", f)
+			}
+			for _, name := range []string{f.Short, f.Long} {
+				if _, twice := seen[name]; twice && name != "" {
+					t.Errorf("%q is described twice", name)
+				}
+				seen[name] = f
+			}
+		}
+	}
+	for _, want := range []Flag{
+		{"x", "max-conns", "N", "500", "connections at once; if not given, lowered to what the descriptors allow"},
+		{"r", "roundrobin", "", "", "take the servers in turn, do not use the memory of clients"},
+		{"d", "debug", "", "", "log more; may be repeated"},
+		{"", "pipe-size", "BYTES", "256k", "what a splice pipe can hold: a power of two, 4k to 1m"},
+		{"", "idle-timeout", "SEC", "0", "close a connection so long after its last byte; 0 never"},
+		{"o", "", "CMD", "", "the same as -O"},
+		{"S", "", "N", "", "the table of servers grows by itself"},
+		{"D", "", "", "", "there is no delayed forward"},
+	} {
+		if got := seen[want.Short+want.Long]; want.Short == "" || want.Long == "" {
+			if got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		} else if seen[want.Short] != want || seen[want.Long] != want {
+			t.Errorf("got %+v and %+v, want %+v", seen[want.Short], seen[want.Long], want)
+		}
+	}
+	// PEN.md 1.1: every letter of Pen's is described or refused.
+	for letter := range strings.SplitSeq("B C D n Q S F H N O o P T U W X a d b c e f h i j l m p q r s t u x w E K G A Z R L", " ") {
+		_, described := seen[letter]
+		if _, no := refused[letter]; described == no && letter != "N" { // -N is in Pen's usage text alone
+			t.Errorf("-%s: described %v, refused %v", letter, described, no)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (d *Daemon) open(cfg loop.Config) (err error) {
 	}
 	d.own(func() error { d.group.Stop(); d.group.Wait(); return nil })
 	if d.options.Control != "" {
-		d.port, err = control.Open(d.options.Control, d.language, os.Getuid() == 0 && d.options.User == "", d.log)
+		d.port, err = control.Open(d.options.Control, d.language, staysRoot(d.options.User), d.log)
 		switch {
 		case errors.Is(err, control.ErrRoot): // as Pen: said, and on without
 			d.log.Error(err.Error())
@@ -139,6 +139,15 @@ func (d *Daemon) open(cfg loop.Config) (err error) {
 		}
 	}
 	return d.makeProber(plan)
+}
+
+// staysRoot reports whether the process is root and is not going to be anybody else.
+func staysRoot(user string) bool {
+	if os.Getuid() != 0 || user == "" {
+		return os.Getuid() == 0
+	}
+	to, err := process.LookupUser(user)
+	return err == nil && to.UID == 0
 }
 
 // settle takes the place in the system the operator gave us. The access log is opened inside the jail.
@@ -219,11 +228,16 @@ func (d *Daemon) Serve() {
 // expiryBudget is how many clients whose tracking time is over are forgotten per second; they count for nothing before that.
 const expiryBudget = 100_000
 
-// reload is what HUP asks for: the log's file is opened anew, and the configuration read again. A bad file changes nothing.
+// reload is what HUP asks for: the log's file and the country database are opened anew, and the configuration is read again. A bad file changes nothing.
 func (d *Daemon) reload() {
 	if access := d.access.Load(); access != nil {
 		if err := access.Reopen(); err != nil {
 			d.log.Error("reopen the log", "error", err)
+		}
+	}
+	if d.geo != nil {
+		if err := d.geo.Reopen(); err != nil {
+			d.log.Error("reopen the country database", "error", err)
 		}
 	}
 	if d.options.ConfigFile == "" {

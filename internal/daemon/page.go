@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"pen/affinity"
@@ -108,7 +109,9 @@ func (d *Daemon) report() {
 		}
 	} else {
 		for text := range page.Dump() {
-			d.log.Info(text)
+			for line := range strings.Lines(text) {
+				d.log.Info(strings.TrimSuffix(line, "\n"))
+			}
 		}
 	}
 	for i, v := range d.balance.Plan().Servers {

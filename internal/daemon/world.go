@@ -179,13 +179,24 @@ func (d *Daemon) plan(s *control.State) *balance.Plan {
 		p.Countries = d.geo
 	}
 	for i := range p.Servers {
-		v := &p.Servers[i]
-		v.Host = v.Addr.Path
-		if v.Host == "" {
-			v.Host = v.Addr.IP.Addr().String()
+		p.Servers[i] = named(p.Servers[i])
+	}
+	for _, special := range []**balance.Server{&p.Emergency, &p.Abuse} {
+		if *special != nil {
+			v := named(**special) // the state shares it
+			*special = &v
 		}
 	}
 	return p
+}
+
+// named is the server with the name that the access log has for it: its address without the port.
+func named(v balance.Server) balance.Server {
+	v.Host = v.Addr.Path
+	if v.Host == "" {
+		v.Host = v.Addr.IP.Addr().String()
+	}
+	return v
 }
 
 // tuning is what a plan says of sockets.

@@ -25,7 +25,7 @@ func TestBadInput(t *testing.T) {
 	t.Cleanup(func() { busy.Close() })
 	const server = "127.0.0.1:80"
 	const port = "a free port" // of 127.0.0.1, for each row its own
-	for _, c := range []struct {
+	lines := []struct {
 		name  string
 		words []string
 		code  int
@@ -58,7 +58,9 @@ func TestBadInput(t *testing.T) {
 		{"bad prefix", []string{"--track-prefix", "33/64", port, server}, usage, "33"},
 		{"bad pipe size", []string{"--pipe-size", "5000", port, server}, usage, "5000"},
 		{"bad emergency server", []string{"-e", "127.0.0.1:99999", port, server}, usage, "99999"},
-	} {
+	}
+	t.Cleanup(func() { shown(t, "%d bad command lines: one line on stderr each, exit status 64 or 1", len(lines)) })
+	for _, c := range lines {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			words := slices.Clone(c.words)
@@ -69,8 +71,8 @@ func TestBadInput(t *testing.T) {
 			if code != c.code {
 				t.Errorf("exit status %d, want %d", code, c.code)
 			}
-			if lines := strings.Count(output, "\n"); lines != 1 || !strings.HasSuffix(output, "\n") {
-				t.Errorf("%d lines, want one", lines)
+			if n := strings.Count(output, "\n"); n != 1 || !strings.HasSuffix(output, "\n") {
+				t.Errorf("%d lines, want one", n)
 			}
 			if !strings.HasPrefix(output, "pen: ") || !strings.Contains(output, c.says) {
 				t.Errorf("the line does not start with pen: or does not name %q", c.says)

@@ -110,11 +110,12 @@ func (b *balancer) finish() {
 		return
 	}
 	deadline := time.Now().Add(leakLimit)
-	for b.sockets() > b.idle && time.Now().Before(deadline) {
+	for n := b.sockets(); n > b.idle; n = b.sockets() {
+		if time.Now().After(deadline) {
+			b.t.Errorf("pen holds %d sockets with no client left, %d before the first", n, b.idle)
+			break
+		}
 		time.Sleep(pause)
-	}
-	if n := b.sockets(); n > b.idle {
-		b.t.Errorf("pen holds %d sockets with no client left, %d before the first", n, b.idle)
 	}
 	b.signal(syscall.SIGTERM)
 	if code := b.wait(stopLimit); code != 0 {

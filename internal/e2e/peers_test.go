@@ -152,9 +152,9 @@ func loopback(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, byte(1 + i>>16), byte(i >> 8), byte(i)})
 }
 
-// client is the i-th client's address for connecting to the address; Unix clients have none.
+// client is the i-th client's address for connecting to the address. Unix clients have none, and IPv6 has but one on loopback.
 func client(i int, to string) netip.Addr {
-	if network(to) == "unix" {
+	if network(to) == "unix" || strings.HasPrefix(to, "[") {
 		return netip.Addr{}
 	}
 	return loopback(i)

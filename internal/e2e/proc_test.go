@@ -38,8 +38,14 @@ func (p process) sockets() (n int) {
 }
 
 // statusText reads one line of /proc/PID/status.
-func (p process) statusText(key string) string {
-	content, _ := os.ReadFile(p.path("status"))
+func (p process) statusText(key string) string { return p.line("status", key) }
+
+// rss is the resident memory in KiB, summed over the mappings: the figure in /proc/PID/status is kept per CPU and lags behind by some hundred KiB.
+func (p process) rss() int { return number(p.line("smaps_rollup", "Rss")) }
+
+// line reads one line of a file of /proc/PID that consists of names, colons and values.
+func (p process) line(file, key string) string {
+	content, _ := os.ReadFile(p.path(file))
 	for line := range strings.Lines(string(content)) {
 		if value, ok := strings.CutPrefix(line, key+":"); ok {
 			return strings.TrimSpace(value)
@@ -48,10 +54,12 @@ func (p process) statusText(key string) string {
 	return ""
 }
 
-// status reads the first number of one line of /proc/PID/status, such as "Threads" or "VmRSS" (in KiB).
-func (p process) status(key string) int {
-	first, _, _ := strings.Cut(strings.ReplaceAll(p.statusText(key), "\t", " "), " ")
-	n, _ := strconv.Atoi(first)
+// status reads the first number of one line of /proc/PID/status, such as "Threads".
+func (p process) status(key string) int { return number(p.statusText(key)) }
+
+// number is the number that a text begins with; 0 if it does not.
+func number(text string) (n int) {
+	_, _ = fmt.Sscan(text, &n)
 	return n
 }
 

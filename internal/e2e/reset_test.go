@@ -97,6 +97,7 @@ func TestResetIsPassedOn(t *testing.T) {
 func TestResetAfterHalfClose(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
 		eachSplice(t, func(t *testing.T, splice string) {
+			t.Parallel() // what is still sent to one that has gone may be taken for a while
 			ended := make(chan bool, 1)
 			resetter := func(c conn) {
 				err := errors.Join(exchangeByte(c), c.CloseWrite())

@@ -36,7 +36,7 @@ func (p process) footprint() (f footprint) {
 		}
 	}
 	f.threads = p.status("Threads")
-	f.rss = p.status("VmRSS")
+	f.rss = p.rss()
 	return f
 }
 
@@ -154,12 +154,12 @@ func TestIdleConnectionsAreCheap(t *testing.T) {
 			mustVisit(t, loopback(i%100), b.address)
 		}
 		eventually(t, leakLimit, "pen holds no connection", func() bool { return b.sockets() <= b.idle })
-		before := b.status("VmRSS")
+		before := b.rss()
 		for i := range connections {
 			c := call(t, loopback(i%100), b.address)
 			c.mustName(t)
 		}
-		after := b.status("VmRSS")
+		after := b.rss()
 		each := (after - before) * 1024 / connections
 		if each > most {
 			t.Errorf("%d idle connections: RSS %d KiB, %d KiB before: %d bytes each, want at most %d", connections, after, before, each, most)

@@ -23,15 +23,9 @@ func TestKindsOfSockets(t *testing.T) {
 			for _, from := range kinds {
 				for _, to := range kinds {
 					t.Run(from.name+" to "+to.name, func(t *testing.T) {
-						for _, x := range transfers[:2] {
-							s := x.serve(t, to.address(t))
-							b := launch{poller: poller, listen: from.address(t), flags: []string{"--splice", splice}, servers: []string{s.address}}.start(t)
-							for _, o := range x.orders(sized(4, 40)) {
-								if err := x.run(netip.Addr{}, b.address, o); err != nil {
-									t.Errorf("%s, %d bytes up, %d down: %v", x.name, o.Up, o.Down, err)
-								}
-							}
-						}
+						s := bothAtOnce.serve(t, to.address(t))
+						b := launch{poller: poller, listen: from.address(t), flags: []string{"--splice", splice}, servers: []string{s.address}}.start(t)
+						bothAtOnce.runAll(t, b.address, sized(len(edges), 100))
 					})
 				}
 			}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -48,7 +50,7 @@ func TestSpliceCarriesLargeTransfers(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
 		for _, o := range []order{{Seed: 1, Up: size}, {Seed: 2, Down: size}} {
 			t.Run(fmt.Sprintf("%d MiB up, %d MiB down", o.Up>>20, o.Down>>20), func(t *testing.T) {
-				x := transfers[0]
+				x := clientEndsFirst
 				log := filepath.Join(t.TempDir(), "trace")
 				s := x.serve(t, "")
 				b := launch{poller: poller, servers: []string{s.address}, under: []string{
@@ -80,10 +82,11 @@ func TestSpliceCarriesLargeTransfers(t *testing.T) {
 
 // Splicing takes at most half of the user-space CPU time that copying takes, per byte.
 func TestMeasureUserTimeOfSplicing(t *testing.T) {
-	const size = 16 << 30 // bytes each way: user time is told from system time by sampling at 100 Hz or so, which takes seconds to mean something
+	// Bytes each way: user time is told from system time by sampling at 100 Hz or so, which takes seconds to mean something.
+	const connections, each = 4, 4 << 30
 	piece := make([]byte, 256<<10)
 	pour := func(c conn) error {
-		for left := int64(size); left > 0; left -= int64(len(piece)) {
+		for left := each; left > 0; left -= len(piece) {
 			if _, err := c.Write(piece); err != nil {
 				return err
 			}
@@ -92,8 +95,8 @@ func TestMeasureUserTimeOfSplicing(t *testing.T) {
 	}
 	drink := func(c conn) error {
 		n, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{c}, make([]byte, 256<<10))
-		if err == nil && n != size {
-			err = fmt.Errorf("%d bytes, want %d", n, int64(size))
+		if err == nil && n != each {
+			err = fmt.Errorf("%d bytes, want %d", n, each)
 		}
 		return err
 	}
@@ -102,28 +105,36 @@ func TestMeasureUserTimeOfSplicing(t *testing.T) {
 			name           string
 			client, server func(conn) error
 		}{{"down", drink, pour}, {"up", pour, drink}} {
-			user := map[string]float64{} // seconds per GB
+			user := map[string]float64{} // milliseconds per GB
 			for _, splice := range []string{"auto", "never"} {
 				s := serve(t, "", way.server)
 				b := launch{poller: poller, flags: []string{"--splice", splice}, servers: []string{s.address}}.start(t)
-				c, err := connect(loopback(1), b.address)
-				if err != nil {
-					t.Fatal(err)
+				var clients sync.WaitGroup
+				for i := range connections {
+					clients.Go(func() {
+						c, err := connect(loopback(i), b.address)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						defer c.Close()
+						if err := errors.Join(way.client(c), c.CloseWrite()); err != nil {
+							t.Error(err)
+						}
+						if _, err := io.Copy(io.Discard, c); err != nil { // to the server's end
+							t.Error(err)
+						}
+					})
 				}
-				if err := way.client(c); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := io.Copy(io.Discard, c); err != nil { // to the server's end
-					t.Fatal(err)
-				}
-				c.Close()
+				clients.Wait()
+				const perTick = 10 / (float64(connections) * each / 1e9) // milliseconds per GB
 				u, sys := b.ticks()
-				user[splice] = float64(u) / 100 / (size / 1e9)
-				shown(t, "%s, %s, --splice %s: user %.1f ms, system %.1f ms per GB", poller, way.name, splice, user[splice]*1000, float64(sys)*10/(size/1e9))
+				user[splice] = float64(u) * perTick
+				shown(t, "%s, %s, --splice %s: user %.1f ms, system %.1f ms per GB", poller, way.name, splice, user[splice], float64(sys)*perTick)
 				b.finish()
 			}
 			if user["auto"] > user["never"]/2 {
-				t.Errorf("%s: user time per GB is %.2f ms spliced and %.2f ms copied, want at most half", way.name, user["auto"]*1000, user["never"]*1000)
+				t.Errorf("%s: user time per GB is %.1f ms spliced and %.1f ms copied, want at most half", way.name, user["auto"], user["never"])
 			}
 		}
 	})

@@ -128,6 +128,16 @@ type Birth struct {
 // Born begins a start. Name stands before an error on stderr. In a daemon there is one Birth, which ends in Ready or in Failed.
 func Born(name string) *Birth { return &Birth{name: name, line: line()} }
 
+// KeepStdout returns standard output for a daemon whose work it is to write there: what Ready lets go of is the terminal's hold on it, not this. The caller closes it.
+func (b *Birth) KeepStdout() (*os.File, error) {
+	fd, err := syscall.Dup(syscall.Stdout)
+	if err != nil {
+		return nil, fmt.Errorf("keep standard output: %w", err)
+	}
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), "standard output"), nil
+}
+
 // Ready says that the start has succeeded. A daemon lets go of the terminal, that is, its standard streams become /dev/null, and its parent exits with 0;
 // an error means that the parent is no more: the operator has given up on this start, and so should the daemon. In the foreground Ready does nothing.
 func (b *Birth) Ready() error {

@@ -31,7 +31,7 @@ func (l *lineReader) next() (line []byte, cut bool, err error) {
 		}
 		line, cut = l.long, true
 	}
-	if len(line) > 0 && errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return bytes.TrimSuffix(line, []byte("\n")), cut, err

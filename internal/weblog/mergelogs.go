@@ -115,11 +115,7 @@ func (o *mergeOptions) penTime(web int64, local *time.Location) int64 {
 // standardOffset is how many seconds standard time is ahead of UTC at a time and place, whether or not that is the time kept there.
 func standardOffset(at time.Time) int64 {
 	if at.IsDST() {
-		begin, end := at.ZoneBounds()
-		switch before := begin.Add(-time.Second); {
-		case !begin.IsZero() && !before.IsDST():
-			at = before
-		case !end.IsZero():
+		if _, end := at.ZoneBounds(); !end.IsZero() {
 			at = end
 		}
 	}

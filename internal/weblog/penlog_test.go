@@ -101,7 +101,7 @@ func TestPenlogCutsLongLines(t *testing.T) {
 	if status != 0 || strings.Count(errs.String(), "\n") != 1 || !strings.HasPrefix(errs.String(), "penlog: a line is longer than 1022 bytes") {
 		t.Errorf("status %d, %q", status, &errs)
 	}
-	if n := characters([]byte("ab\xff\xff\xff\xff\xff\xff"), 7); n != 7 {
+	if n := characters([]byte("ab\x80\x80\x80\x80\x80\x80"), 7); n != 7 {
 		t.Errorf("of 7 bytes that are no characters, %d are sent", n)
 	}
 }
