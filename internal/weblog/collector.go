@@ -158,8 +158,9 @@ func shown(line []byte) string { return string(line[:min(len(line), shownBytes)]
 
 // output is where penlogd's lines go. Nothing is kept back: what has been received can be read. Safe for concurrent use.
 type output struct {
+	mu sync.Mutex
+
 	// guarded by mu
-	mu   sync.Mutex
 	w    io.Writer
 	file *os.File // w, if it is ours to close
 	lost int      // lines since writing began to fail

@@ -12,7 +12,10 @@ const lineLimit = 64 << 10
 
 // lineReader reads lines of any length in bounded memory.
 type lineReader struct {
-	r    *bufio.Reader
+	// constant after newLineReader
+	r *bufio.Reader
+
+	// owned by the caller
 	long []byte // holds the beginning of a long line
 }
 
@@ -31,7 +34,7 @@ func (l *lineReader) next() (line []byte, cut bool, err error) {
 		}
 		line, cut = l.long, true
 	}
-	if errors.Is(err, io.EOF) {
+	if len(line) > 0 && errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return bytes.TrimSuffix(line, []byte("\n")), cut, err

@@ -25,11 +25,14 @@ type clientFinder interface {
 
 // webLog is a web server's log.
 type webLog struct {
+	// constant after it was made
 	*logFile
 	index  int    // among the arguments
 	text   string // the server, as it is written
 	server []byte // the server, as it is found
-	line   webLine
+
+	// owned by the merger
+	line webLine
 }
 
 // forward reads up to the next line that is one.
@@ -49,13 +52,15 @@ func (w *webLog) forward() (ok bool) {
 
 // merger is mergelogs at work.
 type merger struct {
+	// constant after mergelogs
 	options *mergeOptions
 	clients clientFinder
-	logs    []*webLog // with a line each, a heap: the one to be written next is the first
 	zone    *time.Location
 	out     *bufio.Writer
 	say     io.Writer // stderr
-	line    []byte    // the line last made
+
+	// owned by run
+	logs    []*webLog // with a line each, a heap: the one to be written next is the first
 	stamp   string    // stamped as text
 	stamped int64
 }
@@ -133,13 +138,13 @@ func (m *merger) run(p *progress) error {
 	return nil
 }
 
-// write writes the line that a log is at.
+// write writes the line that a log is at. An error is of this line or of one before: that of a bufio.Writer stays.
 func (m *merger) write(w *webLog) error {
 	at := m.options.penTime(w.line.time, m.zone)
 	if client := m.clients.find(w.server, w.line.request, at); client != nil {
-		m.line = append(m.line[:0], client...)
+		m.out.Write(client)
 	} else {
-		m.line = append(m.line[:0], w.text...)
+		m.out.WriteString(w.text)
 		if m.options.debug > 1 {
 			fmt.Fprintf(m.say, "mergelogs: %s:%d: no client\n", w.name, w.number)
 		}
@@ -147,13 +152,17 @@ func (m *merger) write(w *webLog) error {
 	if m.stamp == "" || m.stamped != w.line.time {
 		m.stamped, m.stamp = w.line.time, time.Unix(w.line.time, 0).UTC().Format(stampLayout)
 	}
-	m.line = append(append(m.line, ' '), w.line.user...)
-	m.line = append(append(append(m.line, '['), m.stamp...), ']')
-	m.line = append(m.line, w.line.between...)
-	m.line = append(append(append(m.line, '"'), w.line.request...), '"')
-	m.line = append(append(m.line, w.line.rest...), '\n')
-	_, err := m.out.Write(m.line)
-	return err
+	m.out.WriteByte(' ')
+	m.out.Write(w.line.user)
+	m.out.WriteByte('[')
+	m.out.WriteString(m.stamp)
+	m.out.WriteByte(']')
+	m.out.Write(w.line.between)
+	m.out.WriteByte('"')
+	m.out.Write(w.line.request)
+	m.out.WriteByte('"')
+	m.out.Write(w.line.rest)
+	return m.out.WriteByte('\n')
 }
 
 // compare says whose line is written first: the older one, or that of the log named first.

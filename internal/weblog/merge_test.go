@@ -211,28 +211,6 @@ func TestMergelogsCommandLine(t *testing.T) {
 	}
 }
 
-// What an hour more of pen's log at the beginning costs is bounded, and what a line may still find of it is as with Debian's: records too old for the jitter, but read for this line.
-func TestTheWindowForgetsWhatIsStale(t *testing.T) {
-	const lines = staleRecords + 2000
-	var b strings.Builder
-	for i := range lines {
-		b.WriteString(pen(fmt.Sprint("c", i), i-2*lines, "s", fmt.Sprint("GET /", i)))
-	}
-	log, err := openLog(write(t, "pen.log", b.String()), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.close()
-	w := newWindow(log, 10)
-	find := func(i int) string { return string(w.find([]byte("s"), fmt.Append(nil, "GET /", i), 1700000000)) }
-	if client := find(lines - 1); client != fmt.Sprint("c", lines-1) || w.recent.count != staleRecords {
-		t.Errorf("client %q, %d records held, want %d", client, w.recent.count, staleRecords)
-	}
-	if client := find(lines - 1); client != "" || w.recent.count != 0 {
-		t.Errorf("next time: client %q, %d records held", client, w.recent.count)
-	}
-}
-
 func TestStandardOffset(t *testing.T) {
 	for _, c := range []struct {
 		zone, at string

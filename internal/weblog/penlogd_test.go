@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pen/internal/testkit"
 )
 
 // lastWords is a web line that is sent behind all others: what came before it has been dealt with once it is written.
@@ -195,7 +197,11 @@ func TestPenlogdTakesLinesAsTheyCome(t *testing.T) {
 	c.send("127.0.0.2", `one "quote`)
 	c.send("127.0.0.2", "")
 	c.send("127.0.0.2", web("GET /x\x01\xff\x00"))
-	want := "10.0.0.1 127.0.0.1 junk \"GET /x\" a\n" + web("GET /y") + "\n" + "a\"GET/x\"\n" + web("GET /x\x01\xff\x00") + "\n"
+	c.send("127.0.0.1", "+ 10.0.0.1 127.0.0.2 \n")
+	c.send("127.0.0.2", web("")) // two requests without a word have nothing in common
+	c.send("127.0.0.1", "+  127.0.0.2 GET /unix\n")
+	c.send("127.0.0.2", web("GET /unix")) // there is no address to write
+	want := "10.0.0.1 127.0.0.1 junk \"GET /x\" a\n" + web("GET /y") + "\n" + "a\"GET/x\"\n" + web("GET /x\x01\xff\x00") + "\n" + web("") + "\n" + web("GET /unix") + "\n"
 	if got := c.written(); got != want {
 		t.Errorf("wrote %q\n want %q", got, want)
 	}
@@ -230,6 +236,11 @@ func TestPenlogdReopensItsLogOnHUP(t *testing.T) {
 	c.signal(syscall.SIGHUP)
 	c.notices.await(t, "log file opened again")
 	awaitFile(path, "")
+	for fd, name := range testkit.Descriptors() {
+		if name == path+".1" {
+			t.Errorf("the old file is still open as %s", fd)
+		}
+	}
 	c.send("127.0.0.1", web("GET /3"))
 	awaitFile(path, web("GET /3")+"\n")
 

@@ -19,6 +19,7 @@ type progress struct {
 	// constant after newProgress
 	to io.Writer // nil: there is nobody to show it to
 
+	// owned by the reader
 	logs  []*logFile
 	lines int
 	next  time.Time

@@ -30,6 +30,7 @@ type ref uint64
 
 // record is what is kept of a penLine. The text is in the page: the client, and then the key.
 type record struct {
+	// constant after add
 	time        int64 // unix seconds
 	hash        uint64
 	older       ref    // the record before this one in its chain
@@ -41,6 +42,7 @@ type record struct {
 
 // page holds records that came together. Their text does not grow beyond its first capacity, and nothing in it is freed before all of it is.
 type page struct {
+	// owned by recent
 	records []record
 	text    []byte
 }
