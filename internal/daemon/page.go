@@ -100,20 +100,9 @@ func number[K comparable](numbers map[K]int, key K) int {
 	return -1
 }
 
-// report is what USR1 asks for: the page in its file, or else Pen's dump in the log; and the loops' totals.
+// report is what USR1 asks for: the figures in the log, and the page in its file. Pen's dump of every client and connection follows only with -d: it can be longer than any log wants.
 func (d *Daemon) report() {
 	page := d.page()
-	if file := d.language.State().WebStats; file != "" {
-		if err := page.WriteFile(file); err != nil {
-			d.log.Error("write status", "error", err)
-		}
-	} else {
-		for text := range page.Dump() {
-			for line := range strings.Lines(text) {
-				d.log.Info(strings.TrimSuffix(line, "\n"))
-			}
-		}
-	}
 	for i, v := range d.balance.Plan().Servers {
 		if v.ID == backend.None {
 			continue
@@ -126,4 +115,14 @@ func (d *Daemon) report() {
 	d.log.Info("pipes", "open", open, "idle", idle, "refused", refused, "size", size)
 	d.log.Info("clients", "known", d.table.Len(), "slots", d.table.Cap(), "evicted", d.table.Evictions())
 	d.log.Info("totals", d.group.Totals().Attrs()...)
+	if file := d.language.State().WebStats; file != "" {
+		if err := page.WriteFile(file); err != nil {
+			d.log.Error("write status", "error", err)
+		}
+	}
+	for text := range page.Dump() {
+		for line := range strings.Lines(text) {
+			d.log.Debug(strings.TrimSuffix(line, "\n"))
+		}
+	}
 }
