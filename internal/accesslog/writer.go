@@ -38,8 +38,16 @@ func (l *Log) write(out sink) {
 			return
 		}
 		l.judge(out.write(l.lines))
-		rest.Reset(gather)
+		rest.Reset(pauseOf(out))
 	}
+}
+
+// pauseOf is how long the writer gathers lines for a sink. A collector gets each at once: penlogd looks for pen's line when the web server's arrives, as soon as the request is answered.
+func pauseOf(out sink) time.Duration {
+	if _, ok := out.(*collector); ok {
+		return 0
+	}
+	return gather
 }
 
 // judge counts what a sink has lost, and keeps the reason for the reporter.
