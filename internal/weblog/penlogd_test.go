@@ -90,9 +90,9 @@ func collect(t *testing.T, o PenlogdOptions) *collecting {
 	return c
 }
 
-// stop tells it to end, as an operator would.
+// stop tells it to end, as an operator would, but this one only: a signal to the process would reach whoever else listens, and end the process once nobody does.
 func (c *collecting) stop() {
-	c.signal(syscall.SIGTERM)
+	c.signals <- syscall.SIGTERM
 	if err := <-c.ended; err != nil {
 		c.t.Errorf("it ended with %v", err)
 	}
