@@ -281,7 +281,8 @@ func sceneB12(t *testing.T, poller string) {
 			}
 		}
 	}
-	if len(seen[false]) != 1 || len(seen[true]) < 3 {
+	// The farm's ports change from run to run, and our placement with them: that all clients meet on one server by chance happens once in 16 000 runs, that they leave two unused once in 40.
+	if len(seen[false]) != 1 || len(seen[true]) < 2 {
 		t.Errorf("%d clients on 4 servers: Debian's pen leads them to %v, ours to %v", farmClients, seen[false], seen[true])
 	}
 }
