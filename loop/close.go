@@ -38,12 +38,12 @@ func (l *Loop) startLinger(c *conn, gone *end, how ending) {
 	l.linger(c)
 }
 
-// survivor returns the end a lingering connection still has.
-func (c *conn) survivor() *end {
+// survivor returns the end a lingering connection still has, and the direction that leads to it.
+func (c *conn) survivor() (*end, *half) {
 	if c.client.fd >= 0 {
-		return &c.client
+		return &c.client, &c.down
 	}
-	return &c.server
+	return &c.server, &c.up
 }
 
 // failure looks into an error event that no read will come across, because reading from that end is over. The kernel is asked before it is believed; 0: nothing is wrong.
@@ -58,10 +58,10 @@ func failure(e *end) syscall.Errno {
 // linger moves a lingering connection on: away with what comes in, and the close when the peer has everything, or is gone, or its time is up.
 // Invariant: nothing is pending, since a source's end or error is met only by reading, and reading waits until the bytes before it are out.
 func (l *Loop) linger(c *conn) {
-	s := c.survivor()
+	s, to := c.survivor()
 	late := l.clock-c.since >= ticks(lingerTime)
 	switch {
-	case late, failure(s) != 0, c.ending == byReset && unsent(s) == 0, c.ending == byFin && l.discard(s):
+	case late, to.broken, failure(s) != 0, c.ending == byReset && unsent(s) == 0, c.ending == byFin && l.discard(s):
 		l.close(c, c.cause)
 	default:
 		if c.ending == byFin && l.watch(s, false) != nil {
@@ -96,7 +96,8 @@ func (l *Loop) discard(e *end) (ended bool) {
 // close is the only way out: it gives back everything a connection owns, in the reverse order of how it was got, and counts it out.
 func (l *Loop) close(c *conn, why account.Cause) {
 	if c.state == lingering && c.ending == byReset {
-		sys.ResetOnClose(int(c.survivor().fd))
+		s, _ := c.survivor()
+		sys.ResetOnClose(int(s.fd))
 	}
 	l.tell(c)
 	l.empty(&c.up)

@@ -20,7 +20,7 @@ type scenario struct {
 	mode     splice.Mode
 	unix     [2]bool // the side's family: the client's, the server's
 	tiny     [2]bool // the side's buffers are as small as they get
-	tinyLoop bool    // and so are the loop's towards the client
+	tinyLoop bool    // and so are the loop's: whoever does not read holds the other up
 	pipeSize int
 	pipes    int
 	ops      []op
@@ -147,9 +147,6 @@ func (s scenario) run(t *testing.T) {
 			c.Endpoint = Endpoint{Path: temporary(t)}
 		}
 	})
-	if s.tinyLoop {
-		shrink(p.loops[0].listener.fd.Int())
-	}
 	if s.tiny[serverSide] {
 		shrink(p.farm.fd.Int())
 	}
@@ -161,6 +158,16 @@ func (s scenario) run(t *testing.T) {
 	p.sides[clientSide].fd = dialPeer(t, to)
 	if s.tiny[clientSide] {
 		shrink(int(*p.sides[clientSide].fd))
+	}
+	if s.tinyLoop {
+		p.connected()
+		p.ask(func(l *Loop) {
+			for fd, e := range l.ends {
+				if e != nil {
+					shrink(fd)
+				}
+			}
+		})
 	}
 	for _, o := range s.ops {
 		p.act(o)
@@ -175,12 +182,17 @@ func shrink(fd int) {
 	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
 }
 
+// connected waits until the loop knows that it has reached the server.
+func (p *play) connected() {
+	slot := p.slots.Get(p.plan.Servers[0].ID)
+	until(p.t, func() bool { return slot.Connects() == 1 }, func() any { return slot.Connects() }, "connects", 1)
+}
+
 func (p *play) act(o op) {
 	a := p.sides[o.side]
 	if o.side == serverSide && a.fd == nil {
 		a.fd = p.farm.take()
-		slot := p.slots.Get(p.plan.Servers[0].ID) // a server that resets before the loop knows it has connected has refused
-		until(p.t, func() bool { return slot.Connects() == 1 }, func() any { return slot.Connects() }, "connects", 1)
+		p.connected() // a server that resets before the loop knows has refused
 	}
 	if a.gone {
 		return

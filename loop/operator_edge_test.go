@@ -22,20 +22,6 @@ func (h *hand) standIdlers(f *farm, n int) (servers []*peer) {
 	return servers
 }
 
-// Idlers stand for as long as their servers let them: a loop that drains must not wait for that.
-func TestDrainDoesNotWaitForIdlers(t *testing.T) {
-	f := newFarm(t)
-	h := newHand(t, []string{f.addr}, func(_ *Config, p *balance.Plan) { p.Idlers = 2 })
-	h.standIdlers(f, 2)
-	h.post((*Loop).drain)
-	for range 20 {
-		h.batch(1)
-	}
-	if h.live != 0 || h.turn() {
-		t.Errorf("draining goes on for %d idlers", h.live)
-	}
-}
-
 // What an idler's server sends may be more than a turn's budget, with its end behind it: no further event will come.
 // Where net.core.rmem_max does not let a receive buffer hold that much, the case cannot arise and the test shows nothing.
 func TestIdlerSeesTheEndBehindMoreThanABudget(t *testing.T) {

@@ -185,12 +185,3 @@ func cpuTime() time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
-func TestShow(t *testing.T) {
-	eachPoller(t, func(t *testing.T, poller string) {
-		var ood atomic.Bool
-		for _, s := range stuckStates(&ood)[:9] {
-			s.make(t, poller)
-		}
-		t.Log(usage(time.Second))
-	})
-}

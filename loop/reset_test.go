@@ -7,6 +7,7 @@ import (
 	"pen/internal/account"
 	"pen/internal/balance"
 	"pen/internal/sys"
+	"pen/splice"
 )
 
 // pending takes the error the kernel holds for the peer's socket.
@@ -131,9 +132,13 @@ func TestConnectionWithBothEndsResetEndsAsReset(t *testing.T) {
 	}
 	client.reset()
 	server.reset()
+	since := h.present()
 	h.until(func() bool { return h.live == 0 }, "the connection is closed")
 	if got := h.ended(); got != account.ClientReset && got != account.ServerReset {
 		t.Errorf("ended as %v", got)
+	}
+	if took := h.present() - since; took > 5 {
+		t.Errorf("lingered %d ticks for nobody", took)
 	}
 }
 
@@ -156,5 +161,70 @@ func TestLingeringEndsWithTheSurvivor(t *testing.T) {
 	h.until(func() bool { return h.live == 0 }, "the connection is closed")
 	if took := h.present() - since; took > 5 {
 		t.Errorf("lingered %d ticks for nobody", took)
+	}
+}
+
+// The server resets, and it is a write that is told so, before the server's own event is looked at: the reads after it give an end of file that is none.
+func TestResetFoundByAWriteIsNoOrderlyEnd(t *testing.T) {
+	for _, mode := range allModes {
+		f := newFarm(t)
+		h := newHand(t, []string{f.addr}, func(c *Config, _ *balance.Plan) { c.Splice = mode })
+		client, server := h.pair(f)
+		server.reset()
+		client.send([]byte("x"))
+		h.event(int(h.only().client.fd), sys.In)
+		h.until(func() bool { return h.live == 0 }, "the connection is closed")
+		if got, e := client.recv(); len(got) != 0 || e != syscall.ECONNRESET {
+			t.Errorf("%v: the client got %q, then %v", mode, got, e)
+		}
+		if got := h.ended(); got != account.ServerReset {
+			t.Errorf("%v: ended as %v", mode, got)
+		}
+	}
+}
+
+// RST overtakes and destroys what its receiver has not yet acknowledged: it has to wait.
+func TestResetWaitsUntilTheSurvivorHasEverything(t *testing.T) {
+	for _, mode := range allModes {
+		f := newFarm(t)
+		h := newHand(t, []string{f.addr}, func(c *Config, _ *balance.Plan) { c.Splice = mode })
+		client, server := h.pair(f)
+		some := noise(64 << 10)
+		c := h.only()
+		for unsent(&c.client) == 0 { // until the client's own buffer is full
+			server.send(some)
+			h.calm()
+		}
+		server.reset()
+		h.calm()
+		sent, got := c.down.bytes, uint64(0)
+		var e syscall.Errno
+		h.until(func() bool {
+			var p []byte
+			p, e = client.recv()
+			got += uint64(len(p))
+			return e != syscall.EAGAIN
+		}, "the client is told of the end")
+		if got != sent || e != syscall.ECONNRESET {
+			t.Errorf("%v: the client got %d of the %d bytes before the reset, then %v", mode, got, sent, e)
+		}
+	}
+}
+
+// What is in the pipes of a connection that is closed is lost, and the pipes with it; none goes missing, and nobody else ever meets the bytes.
+func TestClosingAConnectionWithFullPipesGivesThemBack(t *testing.T) {
+	f := newFarm(t)
+	h := newHand(t, []string{f.addr}, func(c *Config, _ *balance.Plan) { c.Splice = splice.Always })
+	client, server := h.pair(f)
+	full := noise(1 << 20)
+	for client.send(full)+server.send(full) > 0 {
+		h.calm()
+	}
+	if c := h.only(); c.up.pipe == nil || c.down.pipe == nil || !c.up.pending() || !c.down.pending() {
+		t.Fatal("the pipes are not full")
+	}
+	h.close(h.only(), account.Forced)
+	if open, idle := h.pipes.Open(), h.pipes.Idle(); open != 0 || idle != 0 {
+		t.Errorf("%d pipes open and %d idle after their bytes were given up", open, idle)
 	}
 }

@@ -2,11 +2,10 @@ package loop
 
 import (
 	"bytes"
-	"net"
 	"syscall"
 	"testing"
-	"time"
 
+	"pen/internal/account"
 	"pen/internal/balance"
 	"pen/internal/sys"
 	"pen/splice"
@@ -80,22 +79,19 @@ func TestShortReadOfAUnixSocketIsNotItsLast(t *testing.T) {
 	for _, mode := range allModes {
 		f := newUnixFarm(t)
 		h := newHand(t, []string{f.addr}, func(c *Config, _ *balance.Plan) { c.Splice, c.Endpoint = mode, Endpoint{Path: temporary(t)} })
-		client := h.dial()
-		if err := syscall.Sendmsg(int(*client), []byte("one "), syscall.UnixRights(int(*client)), nil, 0); err != nil {
-			t.Fatal(err)
-		}
-		client.send([]byte("two"))
-		h.calm()
-		server := f.take()
-		if got, e := server.recv(); string(got) != "one two" || e != syscall.EAGAIN {
-			t.Errorf("%v: the server got %q, then %v", mode, got, e)
-		}
-		server.send([]byte("three "))
-		server.oob()
-		server.send([]byte("four"))
-		h.calm()
-		if got, e := client.recv(); string(got) != "three four" || e != syscall.EAGAIN {
-			t.Errorf("%v: the client got %q, then %v", mode, got, e)
+		client, server := h.pair(f)
+		for _, way := range [][2]*peer{{client, server}, {server, client}} {
+			from, to := way[0], way[1]
+			if err := syscall.Sendmsg(int(*from), []byte("one "), syscall.UnixRights(int(*from)), nil, 0); err != nil {
+				t.Fatal(err)
+			}
+			from.send([]byte("two "))
+			from.oob()
+			from.send([]byte("three"))
+			h.calm()
+			if got, e := to.recv(); string(got) != "one two three" || e != syscall.EAGAIN {
+				t.Errorf("%v: %q arrived, then %v", mode, got, e)
+			}
 		}
 	}
 }
@@ -165,5 +161,20 @@ func TestMoreThanABudgetComesThroughWithoutFurtherEvents(t *testing.T) {
 	}
 }
 
-var _ = net.IPv4len
-var _ = time.Second
+// A connection that is closed while it waits for its next turn is not used again before it has had it: the turn would meet another's life.
+func TestConnectionIsNotReusedWhileItWaitsForItsTurn(t *testing.T) {
+	f := newFarm(t)
+	h := newHand(t, []string{f.addr}, nil)
+	h.pair(f)
+	c := h.only()
+	h.later(c)
+	h.later(c)
+	h.close(c, account.Forced)
+	if h.free != nil {
+		t.Error("it is free with its turn still to come")
+	}
+	h.calm()
+	if h.free != c || c.next != nil {
+		t.Error("it was not freed once by its turn")
+	}
+}
