@@ -3,6 +3,7 @@ package affinity
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -18,8 +19,9 @@ const (
 	// slackDeviations is how far, in standard deviations of a stripe's number of clients, its share reaches beyond the average.
 	slackDeviations = 16
 
-	// hugeFrom is the arena, in bytes, from which huge pages are asked for: below it small pages fit the reach of a TLB of 2048 entries twice over.
-	hugeFrom = 16 << 20
+	// headShare is how many slots a stripe of a large table does without, so that the table takes 80 bytes a client with everything that is not slots:
+	// 136 bytes of stripe and tail, and a 256th of Table and bank.
+	headShare = 3
 )
 
 // layout says how the arena is cut.
@@ -30,8 +32,8 @@ type layout struct {
 
 // layoutFor is made from the number of clients alone, so that a table behaves alike on every machine.
 //
-// A stripe's number of clients is binomial with mean m = slots/stripes. Its share is the larger of 1.25 m and m + 16 √m. The second holds for small
-// tables, up to m = 4096; the first costs large ones 80 bytes a client and fills them to 0.8, where a hit looks at 3 neighbouring lines on average and a
+// A stripe's number of clients is binomial with mean m = slots/stripes. Its share is the larger of 1.25 m - 3 and m + 16 √m. The second holds for small
+// tables, up to m = 4120; the first costs large ones 80 bytes a client and fills them to 0.8, where a hit looks at 3 neighbouring lines on average and a
 // miss at 13 (Knuth, TAOCP 3, 6.4). The chance that a stripe wants more than x·m is at most exp(-m (x ln x - x + 1)) (Chernoff), below 1e-39 for every size.
 func layoutFor(slots int) layout {
 	stripes := 1
@@ -40,10 +42,16 @@ func layoutFor(slots int) layout {
 	}
 	mean := (slots + stripes - 1) / stripes
 	roomy := mean + int(math.Ceil(slackDeviations*math.Sqrt(float64(mean)))) + 1
-	return layout{stripes: stripes, share: max((slots+slots/4)/stripes, roomy)}
+	return layout{stripes: stripes, share: max((slots+slots/4)/stripes-headShare, roomy)}
 }
 
+// bytes is the size of the arena.
 func (l layout) bytes() int { return l.stripes * l.share * slotSize }
+
+// headBytes is what a table of so many stripes takes beside its arena.
+func headBytes(stripes int) int {
+	return int(unsafe.Sizeof(Table{})+unsafe.Sizeof(bank{})) + stripes*int(unsafe.Sizeof(stripe{})+unsafe.Sizeof(atomic.Uint64{}))
+}
 
 // mapArena returns zeroed memory outside the Go heap; unmap it with syscall.Munmap. Small pages at first, also where the system's default is huge ones:
 // scattered clients would each touch 2 MiB.
@@ -58,18 +66,6 @@ func mapArena(bytes int) ([]byte, error) {
 	}
 	return mem, nil
 }
-
-// hugeAfter returns the number of clients at which huge pages cost little memory and spare TLB misses: as many clients as small pages, when two pages in
-// three are resident already. 0 means never.
-func hugeAfter(bytes int) int64 {
-	if bytes < hugeFrom {
-		return 0
-	}
-	return int64(bytes / pageSize)
-}
-
-// adviseHuge lets the kernel's khugepaged put huge pages in place of small ones, behind the scenes and at its own pace (16 MiB per 10 s by default).
-func adviseHuge(mem []byte) { _ = syscall.Madvise(mem, syscall.MADV_HUGEPAGE) }
 
 // slotsOf looks at the arena as slots. The arena must begin at a multiple of 8 bytes; pages do.
 func slotsOf(mem []byte) []slot {

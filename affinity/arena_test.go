@@ -54,11 +54,27 @@ func TestLayout(t *testing.T) {
 		if slots < 2*minMean && l.stripes != 1 {
 			t.Errorf("%d slots: %d stripes for a small table", slots, l.stripes)
 		}
-		if per := float64(l.bytes()) / float64(slots); slots >= 1_100_000 && per > 80 {
-			t.Errorf("%d slots: %.2f bytes each", slots, per)
+		if per := float64(l.bytes()+headBytes(l.stripes)) / float64(slots); slots >= 1_100_000 && per > 80 {
+			t.Errorf("%d slots: %.4f bytes each", slots, per)
 		}
 		if p := chanceOfFull(slots, l); p > 1e-39 {
 			t.Errorf("%d slots in %+v: a stripe is full with probability %g", slots, l, p)
+		}
+	}
+}
+
+func TestEightyBytesAClient(t *testing.T) {
+	for _, slots := range []int{1_100_000, 1_234_567, 2_000_000, 5_000_000, 10_000_000, 19_999_999} {
+		table := mappedTable(t, slots, 0)
+		if per := float64(table.Bytes()) / float64(table.Cap()); per > 80 || per < 64 {
+			t.Errorf("%d clients: %.4f bytes each, want 80 at most", slots, per)
+		}
+		b := table.bank.Load()
+		if parts := int(unsafe.Sizeof(*table)+unsafe.Sizeof(*b)) + len(b.arena) + cap(b.stripes)*int(unsafe.Sizeof(stripe{})) + cap(b.tails)*8; int(table.Bytes()) != parts || parts > 80*slots {
+			t.Errorf("%d clients: Bytes is %d, the parts add up to %d", slots, table.Bytes(), parts)
+		}
+		if err := table.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -93,13 +109,10 @@ func TestArenaLargerThanTheAddressSpace(t *testing.T) {
 
 func TestLargeTableIsTouchedLazily(t *testing.T) {
 	table := mappedTable(t, 10_000_000, 0)
-	if per := float64(table.Bytes()) / 1e7; per > 80 {
-		t.Errorf("%.2f bytes a client", per)
-	}
 	if uintptr(unsafe.Pointer(&table.bank.Load().arena[0]))%64 != 0 {
 		t.Error("the arena does not begin at a cache line")
 	}
-	before, _ := residency(t, table)
+	before := residency(t, table).rss
 	for n := range 10 {
 		table.Visit(client(n), start)
 		table.Peek(client(n+1000), start)
@@ -113,36 +126,19 @@ func TestLargeTableIsTouchedLazily(t *testing.T) {
 		t.Errorf("Each yields %d entries, want 10", got)
 	}
 	// One page each. The rest is for the Go runtime, with whose mappings the kernel may have merged ours.
-	if rss, _ := residency(t, table); rss-before > 32*pageSize {
+	if rss := residency(t, table).rss; rss-before > 32*pageSize {
 		t.Errorf("10 clients make %d bytes resident, want one page each", rss-before)
 	}
 }
 
-func TestHugePagesAreAskedForOnceTheyPay(t *testing.T) {
-	_, err := os.Stat("/sys/kernel/mm/transparent_hugepage")
-	kernelHasThem := err == nil
-	table := mappedTable(t, 300_000, 0)
-	if table.bank.Load().hugeAt == 0 {
-		t.Fatalf("never for %d bytes", table.Bytes())
-	}
-	last := int(table.bank.Load().hugeAt) - 1
-	for n := range last {
-		table.Visit(client(n), start)
-	}
-	if _, flags := residency(t, table); table.bank.Load().huge.Load() || kernelHasThem && !strings.Contains(flags, " nh") {
-		t.Errorf("asked for too early, or flags %q after %d clients without nh", flags, last)
-	}
-	table.Visit(client(last), start)
-	if _, flags := residency(t, table); !table.bank.Load().huge.Load() || kernelHasThem && !strings.Contains(flags, " hg") {
-		t.Errorf("not asked for, or flags %q after %d clients without hg", flags, last+1)
-	}
-	if small := mappedTable(t, 1000, 0); small.bank.Load().hugeAt != 0 {
-		t.Errorf("a small table asks at %d", small.bank.Load().hugeAt)
-	}
+// resident is what /proc/self/smaps says of the mapping that holds an arena.
+type resident struct {
+	rss   int    // bytes
+	huge  int    // of them, bytes in huge pages
+	flags string // nh: no huge pages, hg: huge pages wanted
 }
 
-// residency returns what /proc/self/smaps says of the mapping that holds the arena: resident bytes and the kernel's flags (nh: no huge pages, hg: huge pages wanted).
-func residency(t *testing.T, table *Table) (rss int, flags string) {
+func residency(t *testing.T, table *Table) (r resident) {
 	t.Helper()
 	smaps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
@@ -157,13 +153,17 @@ func residency(t *testing.T, table *Table) (rss int, flags string) {
 		if !inside {
 			continue
 		}
-		if n, _ := fmt.Sscanf(string(line), "Rss: %d kB", &rss); n == 1 {
-			rss *= 1024
+		if n, _ := fmt.Sscanf(string(line), "Rss: %d kB", &r.rss); n == 1 {
+			r.rss *= 1024
+		}
+		if n, _ := fmt.Sscanf(string(line), "AnonHugePages: %d kB", &r.huge); n == 1 {
+			r.huge *= 1024
 		}
 		if rest, ok := strings.CutPrefix(string(line), "VmFlags:"); ok {
-			return rss, rest
+			r.flags = rest
+			return r
 		}
 	}
 	t.Fatal("the arena is not in /proc/self/smaps")
-	return 0, ""
+	return resident{}
 }

@@ -14,6 +14,8 @@
 // tail of the stripe with the oldest published stamp. A visit that finds the table overfull takes it out. With one goroutine this is exact to the
 // letter. With n goroutines inserting, Len may exceed Cap by n until they return, never afterwards.
 //
+// The list itself may lag up to eight visits behind (see stripe.owed); its oldest entry, and with it every answer, never does.
+//
 // One exception is left open, and it is out of reach: a stripe whose share of the arena is full gives up its own tail, whatever the others hold.
 // Shares have so much slack (see layoutFor) that, for keys the secret scatters, the chance is below 1e-39 for each client that comes in.
 //
@@ -24,7 +26,7 @@
 // Locks. Any method may be called by any goroutine. A stripe is held for one probe sequence and a few list links, and never while a caller's function runs.
 // The longest hold is Each copying one stripe (about 1 ms at 10 million clients). Whoever holds a stripe takes no second one, unless it moves a client to
 // the next bank: then the old bank's comes first. Only New, Grow, Close and Each allocate or map memory; Visit gives the kernel one madvise in the life of
-// a large arena.
+// a large arena, and begins the one goroutine there is: for some seconds it makes huge pages of the arena (see collapse). Close and Grow wait for it to end.
 //
 // Growing. Grow makes a second, larger bank of stripes and moves the clients there, stripe by stripe and few at a time. Until that is done a client is
 // looked for in its old stripe first, then in the new; who is new or visited goes to the new one. A stripe of the old bank splits into whole stripes of the

@@ -3,7 +3,6 @@ package affinity
 import (
 	"fmt"
 	"runtime"
-	"syscall"
 )
 
 // moveBatch is how many clients move while a stripe is held. Measured on a busy machine of two CPUs, a client takes 0.1 µs in the median at 100,000 clients and
@@ -37,7 +36,7 @@ func (t *Table) Grow(slots int) error {
 	}
 	old := t.bank.Load()
 	t.moveTo(newBank(slots, l, arena))
-	if err := syscall.Munmap(old.arena); err != nil {
+	if err := old.unmap(); err != nil {
 		return fmt.Errorf("unmap the client table's old memory: %w", err)
 	}
 	return nil
@@ -71,6 +70,7 @@ func (t *Table) moveSome(s *stripe, budget int) (more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leaving = true
+	s.settle()
 	for ; budget > 0 && s.used > 0; budget-- {
 		e := &s.slots[s.newest]
 		n := t.successor(s, e)

@@ -2,6 +2,7 @@ package affinity
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -128,6 +129,45 @@ func TestGapsCloseAroundTheEnd(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// The list lags behind the visits; who goes first does not.
+func TestOrderIsExactHoweverMuchTheListIsOwed(t *testing.T) {
+	const slots = 5
+	for visits := range 3 * owedMost {
+		for again := 1; again <= slots; again++ { // of how many clients the visits are
+			table := heapTable(slots, 0, layoutFor(slots))
+			fill(table, slots)
+			var order []int
+			for n := range slots {
+				order = append(order, n)
+			}
+			visit := func(n int) {
+				table.Visit(client(n), start)
+				order = append(slices.DeleteFunc(order, func(m int) bool { return m == n }), n)
+				if err := verify(table); err != nil {
+					t.Fatalf("%d visits of %d clients: %v", visits, again, err)
+				}
+			}
+			for v := range visits {
+				visit(slots - 1 - v*v%again)
+			}
+			table.Forget(client(order[2]))
+			order = slices.Delete(order, 2, 3)
+			visit(slots)
+			for n := slots + 1; n < 2*slots; n++ {
+				visit(n)
+				if order = order[1:]; len(order) != slots || table.Len() != slots {
+					t.Fatalf("%d clients, want %d", table.Len(), slots)
+				}
+				for _, m := range order {
+					if !remembers(table, m) {
+						t.Fatalf("%d visits of %d clients: client %d gone before its turn", visits, again, m)
+					}
+				}
+			}
 		}
 	}
 }

@@ -101,21 +101,43 @@ func verifyList(s *stripe) error {
 		}
 		return nil
 	}
-	before, stamp, length := uint32(nowhere), uint64(noTail), uint32(0)
+	owed, stamp, err := verifyOwed(s)
+	if err != nil {
+		return err
+	}
+	before, length := uint32(nowhere), uint32(0)
 	for i := s.newest; i != nowhere; before, i = i, s.slots[i].next {
 		if length++; length > s.used {
 			return fmt.Errorf("list longer than the %d entries", s.used)
 		}
 		e := &s.slots[i]
-		if e.tag == 0 || e.prev != before || e.stamp >= stamp {
+		if e.tag == 0 || e.prev != before || !owed[i] && e.stamp >= stamp {
 			return fmt.Errorf("list at slot %d: tag %#x, prev %d after %d, stamp %d after %d", i, e.tag, e.prev, before, e.stamp, stamp)
 		}
-		stamp = e.stamp
+		if !owed[i] {
+			stamp = e.stamp
+		}
 	}
 	if length != s.used || before != s.oldest || s.tail.Load() != stamp {
 		return fmt.Errorf("list of %d ends at %d with %d; want %d, %d, %d", length, before, stamp, s.used, s.oldest, s.tail.Load())
 	}
 	return nil
+}
+
+// verifyOwed returns the places that are owed, and the least of their stamps.
+func verifyOwed(s *stripe) (owed map[uint32]bool, least uint64, err error) {
+	owed, least = map[uint32]bool{}, noTail
+	for n := int(s.owing) - 1; n >= 0; n-- {
+		i := s.owed[n]
+		if owed[i] {
+			continue // visited again later
+		}
+		if owed[i] = true; i == s.oldest || s.slots[i].tag == 0 || s.slots[i].stamp >= least {
+			return nil, 0, fmt.Errorf("owed %v, of which slot %d has tag %#x, stamp %d before %d; the oldest is %d", s.owed[:s.owing], i, s.slots[i].tag, s.slots[i].stamp, least, s.oldest)
+		}
+		least = s.slots[i].stamp
+	}
+	return owed, least, nil
 }
 
 func verifySlots(table *Table, s *stripe) error {
@@ -150,6 +172,8 @@ func TestVerifySeesDamage(t *testing.T) {
 		"count":   func(_ *Table, s *stripe) { s.used++ },
 		"tail":    func(_ *Table, s *stripe) { s.tail.Add(1) },
 		"len":     func(table *Table, _ *stripe) { table.used.Add(-1) },
+		"owed":    func(_ *Table, s *stripe) { s.owed[0], s.owing = s.oldest, 1 },
+		"order":   func(_ *Table, s *stripe) { s.owed[0], s.owed[1], s.owing = s.newest, s.slots[s.newest].next, 2 },
 		"residue": func(_ *Table, s *stripe) { s.slots[emptySlot(s)].up = 1 },
 	}
 	for name, harm := range damage {

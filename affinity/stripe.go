@@ -9,8 +9,8 @@ import (
 // stripe is one part of the table: a share of the arena as an open-addressed table, and the LRU list of the clients in it.
 // All methods want mu held. The size is two cache lines, since processors fetch lines in pairs.
 //
-// Invariant: the list holds each used slot once, from the newest stamp to the oldest.
-// Invariant: tail is the stamp of the list's last entry, or noTail.
+// Invariant: the list holds each used slot once, from the newest stamp to the oldest, but for those owed, which belong at its head, the last of them first.
+// Invariant: the list's last entry is not owed. Hence it is the oldest, and tail is its stamp; noTail if there is none.
 // Invariant: no free slot lies between an entry and the place its tag asks for, and at least one slot is free.
 type stripe struct {
 	mu sync.Mutex
@@ -27,8 +27,17 @@ type stripe struct {
 
 	leaving bool // for good: whoever is not here is in bank.next, where all newcomers go too
 
-	_ [64]byte
+	owing   uint8
+	owed    [owedMost]uint32 // places whose entries were visited and have still to move to the head, in the order of the visits; the first owing are in use
+	fetched uint32           // what settle reads ahead goes here, or the compiler would leave the reading out; nobody looks at it
+
+	_ [60 - 4*owedMost]byte
 }
+
+// owedMost is how many visits the list may lag behind. Moving one entry writes to both its neighbours, which lie anywhere: two lines that a large table has in no cache, and
+// a processor that writes and then unlocks waits for them. Those of several entries it fetches at the same time. Measured at 10 million clients, a visit takes
+// 15 to 35 % less with 4, 8, 16 or 31 than with 1; between these there was no difference.
+const owedMost = 8
 
 // noTail is published by a stripe that is empty. It is newer than every stamp.
 const noTail = math.MaxUint64
@@ -41,7 +50,7 @@ func (s *stripe) open(b *bank, slots []slot, tail *atomic.Uint64) {
 
 // close lets go of the arena; the stripe is empty then and takes nothing in.
 func (s *stripe) close() {
-	s.slots, s.used = nil, 0
+	s.slots, s.used, s.owing = nil, 0, 0
 	s.newest, s.oldest = nowhere, nowhere
 	s.tail.Store(noTail)
 }
@@ -98,6 +107,7 @@ func (s *stripe) receive(e *slot) {
 
 // put fills the free slot i and links it as the newest.
 func (s *stripe) put(i uint32, e *slot) {
+	s.settle()
 	s.slots[i] = *e
 	s.used++
 	s.link(i)
@@ -106,21 +116,48 @@ func (s *stripe) put(i uint32, e *slot) {
 	}
 }
 
-// touch makes entry i the newest.
+// touch makes entry i the newest. The list hears of it later, unless i is the oldest.
 func (s *stripe) touch(i uint32, stamp uint64) {
-	wasOldest := s.oldest == i
 	s.slots[i].stamp = stamp
+	if s.oldest == i {
+		s.settle()
+		s.raise(i)
+		s.publish()
+		return
+	}
+	s.owed[s.owing] = i
+	if s.owing++; s.owing == owedMost {
+		s.settle()
+	}
+}
+
+// settle brings the list up to date. Whoever looks at more of it than its end, or takes an entry from its place, settles first.
+func (s *stripe) settle() {
+	owed := s.owed[:s.owing]
+	for _, i := range owed {
+		e := &s.slots[i] // not the oldest: it has a next
+		s.fetched += s.slots[e.next].tag
+		if e.prev != nowhere {
+			s.fetched += s.slots[e.prev].tag
+		}
+	}
+	for _, i := range owed {
+		s.raise(i)
+	}
+	s.owing = 0
+}
+
+// raise moves entry i to the head of the list.
+func (s *stripe) raise(i uint32) {
 	if s.newest != i {
 		s.unlink(i)
 		s.link(i)
-	}
-	if wasOldest {
-		s.publish()
 	}
 }
 
 // remove forgets entry i and closes the gap: an entry behind it moves up unless that would put it before its own place (Knuth, TAOCP 3, 6.4, algorithm R).
 func (s *stripe) remove(i uint32) {
+	s.settle()
 	wasOldest := s.oldest == i
 	s.unlink(i)
 	s.used--

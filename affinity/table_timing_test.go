@@ -2,6 +2,7 @@ package affinity
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -9,8 +10,7 @@ import (
 	"testing"
 )
 
-// All benchmarks do one thing per operation, with all CPUs at it: count the visit of a client drawn at random from those the table holds.
-// The tables beside ours do less: they keep no order, so they could not evict.
+// The rivals do one thing: count the visit of a client drawn at random from those they hold. The tables beside ours do less: they keep no order, so they could not evict.
 
 type rival interface {
 	Visit(k Key, now int64) uint32
@@ -85,7 +85,7 @@ var rivals = []struct {
 	name string
 	make func(tb testing.TB, clients int) rival
 }{
-	{"table", func(tb testing.TB, clients int) rival { return mappedTable(tb, clients, 0) }},
+	{"table", func(tb testing.TB, clients int) rival { return settledTable(tb, clients) }},
 	{"map+mutex", func(_ testing.TB, clients int) rival { return &lockedMap{at: make(map[Key]record, clients)} }},
 	{"sync.Map", func(testing.TB, int) rival { return &syncMap{} }},
 	{"sharded", func(_ testing.TB, clients int) rival { return newShardedMap(clients) }},
@@ -102,19 +102,23 @@ func (d *draw) below(n int) int {
 	return int((z ^ z>>31) >> 33 % uint64(n))
 }
 
-// inParallel gives each goroutine its own sequence. cpu-ns/op is processor time, which a machine shared with others distorts less than it does ns/op;
-// with n CPUs to itself a benchmark would take one n-th of it.
-func inParallel(b *testing.B, op func(d *draw)) {
-	var seeds atomic.Uint64
+// inParallel has so many goroutines at it, each with its own sequence. ns/op is wall time by all operations; with as many CPUs to itself, n goroutines would take
+// one n-th of the processor time, cpu-ns/op, which is what one operation takes whoever is at it, and which a machine shared with others distorts less.
+func inParallel(b *testing.B, goroutines int, op func(d *draw)) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(goroutines, runtime.GOMAXPROCS(0))))
 	b.ReportAllocs()
 	b.ResetTimer()
 	before := cpuTime()
-	b.RunParallel(func(pb *testing.PB) {
-		d := draw(seeds.Add(1) << 32)
-		for pb.Next() {
-			op(&d)
-		}
-	})
+	var all sync.WaitGroup
+	for g := range goroutines {
+		all.Go(func() {
+			d := draw((g + 1) << 32)
+			for range (b.N + g) / goroutines {
+				op(&d)
+			}
+		})
+	}
+	all.Wait()
 	b.StopTimer()
 	b.ReportMetric(float64(cpuTime()-before)/float64(b.N), "cpu-ns/op")
 }
@@ -134,58 +138,93 @@ func fill(r rival, clients int) {
 	}
 }
 
-func benchmarkVisit(b *testing.B, clients int) {
-	for _, kind := range rivals {
-		b.Run(kind.name, func(b *testing.B) {
-			r := kind.make(b, clients)
-			fill(r, clients)
-			runtime.GC() // not the filling's garbage, please
-			inParallel(b, func(d *draw) { r.Visit(client(d.below(clients)), start) })
-		})
+// size is how many clients a benchmark's table holds and is made for.
+type size struct {
+	name    string
+	clients int
+}
+
+// sizes are those that fit everywhere, and with PEN_FULL=1 also the largest: a table of 800 MB, and maps of up to 2 GB.
+func sizes() []size {
+	all := []size{{"1k", 1_000}, {"1M", 1_000_000}}
+	if os.Getenv("PEN_FULL") != "" {
+		all = append(all, size{"10M", 10_000_000})
+	}
+	return all
+}
+
+// BenchmarkVisit is what a connection asks when it arrives: Visit/10M/table/2 is 10 million known clients and 2 goroutines.
+func BenchmarkVisit(b *testing.B) {
+	for _, size := range sizes() {
+		for _, kind := range rivals {
+			b.Run(size.name+"/"+kind.name, func(b *testing.B) {
+				r := kind.make(b, size.clients)
+				fill(r, size.clients)
+				runtime.GC() // not the filling's garbage, please
+				for _, goroutines := range []int{1, 2, 4, 8} {
+					b.Run(fmt.Sprint(goroutines), func(b *testing.B) {
+						inParallel(b, goroutines, func(d *draw) { r.Visit(client(d.below(size.clients)), start) })
+					})
+				}
+			})
+		}
 	}
 }
 
-func BenchmarkVisit1k(b *testing.B)         { benchmarkVisit(b, 1_000) }
-func BenchmarkVisit1M(b *testing.B)         { benchmarkVisit(b, 1_000_000) }
-func BenchmarkVisitTenMillion(b *testing.B) { benchmarkVisit(b, 10_000_000) }
-
-// benchmarkTable runs what the rivals cannot do, and first the floor: what the machine takes to read one random slot, when nothing else can be done meanwhile.
-func benchmarkTable(b *testing.B, clients int, huge bool) {
-	table := mappedTable(b, clients, 0)
-	if huge {
-		adviseHuge(table.bank.Load().arena)
+// settledTable is a table as it is 20 s after it was filled: in huge pages, if it is large and the system has them.
+func settledTable(tb testing.TB, clients int) *Table {
+	table := mappedTable(tb, clients, 0)
+	b := table.bank.Load()
+	if b.hugeAt > 0 {
+		adviseHuge(b.arena) // before anything is resident: the kernel begins with huge pages
+		b.huge.Store(true)
 	}
+	return table
+}
+
+// smallPagesTable never has huge pages.
+func smallPagesTable(tb testing.TB, clients int) *Table {
+	table := mappedTable(tb, clients, 0)
+	table.bank.Load().huge.Store(true) // as if they had been asked for
+	return table
+}
+
+// BenchmarkTable runs what the rivals cannot do, with all CPUs, in huge and in small pages; and first the floor: what the machine takes to read one random slot,
+// when nothing else can be done meanwhile.
+func BenchmarkTable(b *testing.B) {
+	for _, size := range sizes() {
+		b.Run(size.name+"/huge", func(b *testing.B) { benchmarkTable(b, settledTable(b, size.clients), size.clients) })
+		b.Run(size.name+"/small", func(b *testing.B) { benchmarkTable(b, smallPagesTable(b, size.clients), size.clients) })
+	}
+}
+
+func benchmarkTable(b *testing.B, table *Table, clients int) {
 	fill(table, clients)
-	b.Run("floor", func(b *testing.B) {
-		all := slotsOf(table.bank.Load().arena)
-		inParallel(b, func(d *draw) { *d += draw(all[d.below(len(all))].seen) })
-	})
-	b.Run("peek", func(b *testing.B) {
-		inParallel(b, func(d *draw) { table.Peek(client(d.below(clients)), start) })
-	})
-	b.Run("peek-unknown", func(b *testing.B) {
-		inParallel(b, func(d *draw) { table.Peek(client(clients+d.below(clients)), start) })
-	})
-	b.Run("count", func(b *testing.B) {
-		inParallel(b, func(d *draw) { table.Count(client(d.below(clients)), 1, 1) })
-	})
-	b.Run("visit-evicting", func(b *testing.B) {
-		var next atomic.Int64
-		next.Store(int64(clients))
-		inParallel(b, func(*draw) { table.Visit(client(int(next.Add(1))), start) })
-	})
+	cpus := runtime.GOMAXPROCS(0)
+	all := slotsOf(table.bank.Load().arena)
+	var next atomic.Int64
+	next.Store(int64(clients))
+	for _, c := range []struct {
+		name string
+		op   func(d *draw)
+	}{
+		{"floor", func(d *draw) { *d += draw(all[d.below(len(all))].seen) }},
+		{"peek", func(d *draw) { table.Peek(client(d.below(clients)), start) }},
+		{"peek-unknown", func(d *draw) { table.Peek(client(clients+d.below(clients)), start) }},
+		{"count", func(d *draw) { table.Count(client(d.below(clients)), 1, 1) }},
+		{"visit", func(d *draw) { table.Visit(client(d.below(clients)), start) }},
+		{"visit-evicting", func(*draw) { table.Visit(client(int(next.Add(1))), start) }},
+	} {
+		b.Run(c.name, func(b *testing.B) { inParallel(b, cpus, c.op) })
+	}
 }
-
-func BenchmarkTable1k(b *testing.B)         { benchmarkTable(b, 1_000, false) }
-func BenchmarkTable1M(b *testing.B)         { benchmarkTable(b, 1_000_000, false) }
-func BenchmarkTableTenMillion(b *testing.B) { benchmarkTable(b, 10_000_000, false) }
-
-// BenchmarkTableTenMillionHuge begins with the huge pages that khugepaged would make of such a table in some minutes.
-func BenchmarkTableTenMillionHuge(b *testing.B) { benchmarkTable(b, 10_000_000, true) }
 
 // BenchmarkEach reports how long one stripe is held while it is copied.
-func BenchmarkEach1M(b *testing.B)         { benchmarkEach(b, 1_000_000) }
-func BenchmarkEachTenMillion(b *testing.B) { benchmarkEach(b, 10_000_000) }
+func BenchmarkEach(b *testing.B) {
+	for _, size := range sizes() {
+		b.Run(size.name, func(b *testing.B) { benchmarkEach(b, size.clients) })
+	}
+}
 
 func benchmarkEach(b *testing.B, clients int) {
 	table := mappedTable(b, clients, 0)
@@ -198,8 +237,11 @@ func benchmarkEach(b *testing.B, clients int) {
 }
 
 // BenchmarkGrow reports what moving costs for each client, and so how long a stripe is held.
-func BenchmarkGrow1M(b *testing.B)         { benchmarkGrow(b, 1_000_000) }
-func BenchmarkGrowTenMillion(b *testing.B) { benchmarkGrow(b, 10_000_000) }
+func BenchmarkGrow(b *testing.B) {
+	for _, size := range sizes() {
+		b.Run(size.name, func(b *testing.B) { benchmarkGrow(b, size.clients) })
+	}
+}
 
 func benchmarkGrow(b *testing.B, clients int) {
 	var used int64
