@@ -14,54 +14,83 @@ const (
 	acceptPauseMost = 16 * acceptPause
 )
 
+// rightGuesses is after how many a larger guess is tried: one accept in vain for so many batches. A full backlog of 500 is taken in about a hundred batches all the same, each with whatever else happened.
+const rightGuesses = 16
+
 // listener is a loop's share of the address clients connect to.
 type listener struct {
 	fd     *sys.FD
-	more   bool          // connections may be waiting: the last accept did not say there are none
+	deaf   bool          // taken out of the poller, which would go on reporting what cannot be accepted
 	unix   bool          // of a Unix socket
+	guess  int           // how many connections are likely to be waiting when some are, at least 1
+	right  int           // how often in a row at least that many were
 	rested time.Duration // the last rest; 0 once a connection was accepted
 	until  uint32        // tick at which the rest is over
 	paused bool          // out of descriptors or memory: rest until the timer, or until a connection closes
 }
 
-// accept takes waiting connections, a batch at most, each on to connect.
+// accept takes the connections that are likely to be waiting, a batch at most. If there are more the poller says so, and next time more are taken for likely.
 func (l *Loop) accept() {
 	ln := &l.listener
-	ln.more = true // also while accepting rests: the event that brought us here will not come again
-	if ln.paused || ln.fd.Int() < 0 {
-		return
+	if ln.deaf {
+		return // reported before it was taken out
 	}
-	for range l.cfg.AcceptBatch {
+	if taken := l.take(ln.guess); taken < ln.guess {
+		ln.guess, ln.right = max(taken, 1), 0
+	} else if ln.right++; ln.right == rightGuesses {
+		ln.guess, ln.right = min(ln.guess+1, l.cfg.AcceptBatch), 0
+	}
+}
+
+// take accepts connections, each on to connect, until so many are taken, none is left, or accepting has to rest.
+func (l *Loop) take(most int) (taken int) {
+	ln := &l.listener
+	for ; taken < most && !ln.paused; taken++ {
 		if !l.gate.enter(l) {
+			l.deafen()
 			l.ledger.Add(account.LimitReached, 1)
 			if l.complaints.allow(l.now()) {
 				l.log.Warn("connection limit reached, clients wait", "limit", l.gate.max.Load(), "remedy", "raise -x")
 			}
-			return
+			return taken
 		}
 		fd, peer, e := sys.Accept(ln.fd.Int())
 		if e == 0 {
 			ln.rested = 0
 			l.begin(l.open(fd, peer))
-			if ln.paused {
-				return
-			}
 			continue
 		}
 		l.gate.leave()
 		switch judgeAccept(e) {
 		case acceptDone:
-			ln.more = false
-			return
+			return taken
 		case acceptRetry:
 			l.ledger.Add(account.AcceptErrors, 1)
 		case acceptRest:
 			l.ledger.Add(account.AcceptErrors, 1)
 			l.rest(e)
-			return
 		}
 	}
-	l.poll.soon()
+	return taken
+}
+
+// deafen takes the listener out of the poller until hear.
+func (l *Loop) deafen() {
+	if !l.listener.deaf {
+		l.listener.deaf = true
+		l.poll.remove(l.listener.fd.Int())
+	}
+}
+
+// hear has the poller report waiting connections again, unless accepting still has to rest.
+func (l *Loop) hear() {
+	ln := &l.listener
+	if !ln.deaf || ln.paused || l.starved.waiting.Load() || ln.fd.Int() < 0 {
+		return
+	}
+	if l.poll.add(ln.fd.Int(), 0, wantAccept) == nil { // else at the next turn
+		ln.deaf = false
+	}
 }
 
 // begin sets a new connection on its way: to a server, unless the operator has us answer it ourselves.
@@ -101,6 +130,7 @@ func (l *Loop) rest(e syscall.Errno) {
 	ln := &l.listener
 	ln.paused, ln.rested = true, min(max(2*ln.rested, acceptPause), acceptPauseMost)
 	ln.until = l.present() + ticks(ln.rested)
+	l.deafen()
 	l.ledger.Add(account.AcceptPauses, 1)
 	if l.complaints.allow(l.now()) {
 		l.log.Warn("accepting pauses", "error", e, "connections", l.live, "remedy", "raise the descriptor limit (ulimit -n) or lower -x")

@@ -144,8 +144,8 @@ func TestPollersAllocateNothing(t *testing.T) {
 		defer p.close()
 		if n := testing.AllocsPerRun(20, func() {
 			fd, _ := sys.Socket(sys.Inet)
-			p.add(fd, wantRead)
-			p.mod(fd, wantBoth)
+			p.add(fd, 1, wantRead)
+			p.mod(fd, 1, wantBoth)
 			sys.Close(fd)
 		}); n != 0 {
 			t.Errorf("watching a socket allocates %v times", n)
@@ -170,7 +170,7 @@ type rounds struct {
 	turns int
 }
 
-func (h *rounds) event(int, uint32) {}
+func (h *rounds) event(int, uint16, uint32) {}
 
 func (h *rounds) turn() bool {
 	h.turns++

@@ -21,11 +21,15 @@ const (
 
 // abort ends a connection one end of which is gone by RST or an error. The other end is told by RST as well, but not before it has taken the bytes that came before: RST overtakes and destroys them.
 func (l *Loop) abort(c *conn, gone *end) {
-	c.cause = account.ClientReset
-	if gone == &c.server {
-		c.cause = account.ServerReset
-	}
+	c.cause = c.resetBy(gone)
 	l.startLinger(c, gone, byReset)
+}
+
+func (c *conn) resetBy(gone *end) account.Cause {
+	if gone == &c.server {
+		return account.ServerReset
+	}
+	return account.ClientReset
 }
 
 func (l *Loop) startLinger(c *conn, gone *end, how ending) {
@@ -108,7 +112,7 @@ func (l *Loop) close(c *conn, why account.Cause) {
 		if c.state == connecting || c.idler {
 			l.balancer.Abandoned(c.chosen)
 		} else {
-			l.balancer.Closed(c.balanceClient(), c.chosen, c.up.bytes, c.down.bytes)
+			l.balancer.Closed(c.chosen)
 		}
 		c.chosen = nil
 	}

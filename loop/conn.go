@@ -50,19 +50,35 @@ const (
 // end is one socket of a connection.
 type end struct {
 	conn     *conn
-	fd       int32 // -1: none
-	watched  bool  // registered with the poller
-	watchOut bool  // registered for writability as well
-	readable bool  // reading may bring something: set by events, cleared by EAGAIN or a short read
-	writable bool  // writing may take something: set by events, cleared by EAGAIN or a short write
-	thorough bool  // a short read does not mean that there is nothing left: RDHUP, HUP or ERR was seen, or urgent data, or it is a Unix socket
-	urgent   bool  // urgent data was seen: no splice gets past its mark
-	reset    bool  // an error of the connection has shown itself to a write; the reads after it would take it for an end of file
-	failed   bool  // ERR was seen and not yet looked into
+	fd       int32  // -1: none
+	serial   uint16 // what its events are known by; never 0
+	watching watching
+	readable bool // reading may bring something: set by events, cleared by EAGAIN or a short read
+	writable bool // writing may take something: set by events, cleared by EAGAIN or a short write
+	thorough bool // a short read does not mean that there is nothing left: RDHUP, HUP or ERR was seen, or urgent data, or it is a Unix socket
+	finned   bool // an event of its own said RDHUP: what is there to be read is all that will ever be
+	stands   bool // an event of its own said OUT and no error: it is connected
+	urgent   bool // urgent data was seen: no splice gets past its mark
+	reset    bool // an error of the connection has shown itself to another call; the reads after it would take it for an end of file
+	failed   bool // ERR was seen and not yet looked into
 }
 
-func (e *end) note(events uint32) {
+// watching is what the poller was asked to report of an end.
+type watching uint8
+
+const (
+	unwatched watching = iota
+	watchingReads
+	watchingBoth
+)
+
+// note takes in an event. If it is not sure to be this end's own (poller.go), it is only a hint: it may have a look taken, but nothing is concluded from it.
+func (e *end) note(events uint32, sure bool) {
 	const over = sys.RdHup | sys.Hup | sys.Err
+	if sure && events&(sys.Hup|sys.Err) == 0 {
+		e.finned = e.finned || events&sys.RdHup != 0
+		e.stands = e.stands || events&sys.Out != 0
+	}
 	if events&(sys.In|urgent|over) != 0 {
 		e.readable = true
 	}
@@ -125,6 +141,7 @@ type conn struct {
 	next   *conn  // of the free list
 	number uint32 // what the operator calls it
 	idler  bool   // has no client
+	tuned  bool   // the server's socket has its options
 }
 
 // Filter rewrites a direction's bytes. Owned by the connection.
@@ -138,6 +155,11 @@ type Filter interface {
 // Access is told what clients send. Line must not block, and may not keep data.
 type Access interface {
 	Line(now int64, client netip.Addr, server string, data []byte)
+}
+
+// Tap is shown everything that connections carry, as it is read. Show must not keep data, and holds up the loop for as long as it takes.
+type Tap interface {
+	Show(number int, up bool, data []byte)
 }
 
 // other returns the direction opposite to h.
@@ -176,22 +198,26 @@ func (l *Loop) enter(e *end) {
 	for int(e.fd) >= len(l.ends) {
 		l.ends = append(l.ends, nil)
 	}
+	if l.serial++; l.serial == 0 {
+		l.serial = 1
+	}
+	e.serial = l.serial
 	l.ends[e.fd] = e
 }
 
 // watch asks the poller for events of an end, those of writability too if out is set. What already holds is reported at once.
 func (l *Loop) watch(e *end, out bool) error {
-	events := uint32(wantRead)
+	want, events := watchingReads, uint32(wantRead)
 	if out {
-		events = wantBoth
+		want, events = watchingBoth, wantBoth
 	}
-	switch {
-	case !e.watched:
-		e.watched, e.watchOut = true, out
-		return l.poll.add(int(e.fd), events)
-	case out && !e.watchOut:
-		e.watchOut = true
-		return l.poll.mod(int(e.fd), events)
+	before := e.watching
+	if want <= before {
+		return nil
 	}
-	return nil
+	e.watching = want
+	if before == unwatched {
+		return l.poll.add(int(e.fd), e.serial, events)
+	}
+	return l.poll.mod(int(e.fd), e.serial, events)
 }

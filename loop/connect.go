@@ -2,6 +2,7 @@ package loop
 
 import (
 	"syscall"
+	"time"
 
 	"pen/internal/account"
 	"pen/internal/balance"
@@ -20,20 +21,29 @@ func (l *Loop) connect(c *conn) {
 			if c.attempt.Denied() {
 				why = account.Denied
 			}
+			if c.up.pending() { // bytes that nobody will get: the client is to know
+				sys.ResetOnClose(int(c.client.fd))
+			}
 			l.close(c, why)
 			return
 		}
 		c.chosen, c.why = choice.Server, choice.Why
-		switch e := l.dial(c); {
-		case e == 0:
+		e := l.dial(c)
+		if e == syscall.EINPROGRESS && l.cfg.Shortcuts {
+			e = l.greet(c)
+		}
+		if inProgress(e) {
+			l.setTimer(c, l.balancer.Plan().ConnectTimeout)
+			if l.watch(&c.server, true) == nil {
+				return
+			}
+			e = syscall.ENOMEM
+		}
+		if e == 0 {
 			l.established(c)
 			return
-		case inProgress(e):
-			l.setTimer(c, l.balancer.Plan().ConnectTimeout)
-			return
-		default:
-			l.undial(c, e)
 		}
+		l.undial(c, e)
 	}
 }
 
@@ -71,16 +81,74 @@ func (l *Loop) dial(c *conn) syscall.Errno {
 	}
 	c.server = end{conn: c, fd: int32(fd), thorough: to.Path != ""}
 	l.enter(&c.server)
+	c.tuned = to.Path != ""
 	if to.Path == "" {
-		if e := l.tuning.Apply(fd); e != 0 {
-			return e
+		if name := l.cfg.congestion(to.IP.Addr()); name != "" {
+			if e := sys.SetCongestion(fd, name); e != 0 {
+				return e
+			}
+		}
+		if !l.cfg.Shortcuts {
+			l.tune(c)
 		}
 		l.bindSource(c, fd)
 	}
-	e = ask(fd, to)
-	if e == syscall.EINPROGRESS && l.watch(&c.server, true) != nil {
-		return syscall.ENOMEM
+	return ask(fd, to)
+}
+
+// tune gives the server's socket its options: five or six calls, put off (Config.Shortcuts) until the connection turns out to be more than one small message each way, or has lasted tuneDelay.
+// Until then none of them would have any effect. They cannot be refused to a TCP socket.
+func (l *Loop) tune(c *conn) {
+	if !c.tuned {
+		c.tuned = true
+		l.tuning.Apply(int(c.server.fd))
 	}
+}
+
+const (
+	// tuneDelay is far below what keepalive and TCP_USER_TIMEOUT, whole seconds, could do anything about.
+	tuneDelay = time.Second
+
+	// untunedBytes fit one packet everywhere (RFC 879): Nagle's algorithm sends the first packet at once, and would hold back the rest of a larger message.
+	untunedBytes = 536
+)
+
+// greet sends a server whose answer to connect is still out what the client has said already. Where the answer has come, as it always has on loopback, that finds it out for free: the send tells it.
+// EINPROGRESS: the answer has not come, or the client is silent, which says nothing about the server.
+func (l *Loop) greet(c *conn) syscall.Errno {
+	if l.access != nil || l.balancer.Plan().Forwarded {
+		return syscall.EINPROGRESS // what the client says has to be looked at first, by those who want to know the server
+	}
+	h := &c.up
+	var p []byte
+	switch {
+	case h.tail != nil: // said to a server that failed
+		p = h.tail.buf
+	case !h.eof && c.client.readable:
+		var e syscall.Errno
+		if p, e = l.receive(c, h, &c.client); e != 0 && e != syscall.EAGAIN {
+			c.client.reset = true // the kernel tells it once, and the connection's end is forward's to decide
+		}
+	}
+	if len(p) == 0 {
+		return syscall.EINPROGRESS
+	}
+	if len(p) > untunedBytes {
+		l.tune(c)
+	}
+	n, e := push(&c.server, p, h.eof)
+	switch {
+	case h.tail == nil && n < len(p):
+		h.tail = l.getTail(p[n:])
+	case h.tail != nil && n == len(p):
+		l.putTail(h)
+	case h.tail != nil:
+		h.tail.sent = n
+	}
+	if e == syscall.EAGAIN {
+		return syscall.EINPROGRESS
+	}
+	l.sent(h, n)
 	return e
 }
 
@@ -120,7 +188,7 @@ func family(to *balance.Address) int {
 
 // connected finds out how a connect went: when its server stirred, or late, when its time is up. The answer may be there by then, with only its event still to come.
 func (l *Loop) connected(c *conn, late bool) {
-	e := ask(int(c.server.fd), &c.chosen.Addr)
+	e := l.outcome(c)
 	underWay := inProgress(e)
 	switch {
 	case (e == 0 || e == syscall.EISCONN) && c.idler:
@@ -142,6 +210,19 @@ func (l *Loop) connected(c *conn, late bool) {
 		}
 		l.connect(c)
 	}
+}
+
+// outcome is how a connect stands, in connect's own words. The server is asked only if nothing else tells.
+func (l *Loop) outcome(c *conn) syscall.Errno {
+	if l.cfg.Shortcuts && !c.idler {
+		if e := l.greet(c); e != syscall.EINPROGRESS || c.up.tail != nil {
+			return e
+		}
+		if c.server.stands {
+			return 0
+		}
+	}
+	return ask(int(c.server.fd), &c.chosen.Addr)
 }
 
 // inProgress tells a connect that is under way.
@@ -180,19 +261,27 @@ func ours(e syscall.Errno) bool {
 	return false
 }
 
-// established starts forwarding: the server stands, and whatever the client has sent already goes out at once.
+// established starts forwarding: the server stands, and whatever the client has sent already goes out at once. What the server says will be announced: to be read it must be watched anyway.
 func (l *Loop) established(c *conn) {
-	c.server.readable, c.server.writable = true, true
+	c.server.writable = true
 	l.balancer.Connected(c.balanceClient(), l.now(), c.chosen, c.attempt)
 	l.endAttempt(c)
 	plan := l.balancer.Plan()
-	if plan.Forwarded && c.peer.IsValid() && l.cfg.NewFilter != nil {
+	unheard := c.up.bytes == 0 && !c.up.pending() // a filter that the operator asked for just now would begin in the middle
+	if plan.Forwarded && unheard && c.peer.IsValid() && l.cfg.NewFilter != nil {
 		c.filter = l.cfg.NewFilter(c.peer.Addr())
 	}
-	if c.filter != nil || l.access != nil {
+	if c.filter != nil || l.access != nil || l.tap != nil {
 		c.up.flow.Start(splice.Never) // what is to be seen has to be read
 	}
+	if l.tap != nil {
+		c.down.flow.Start(splice.Never)
+	}
 	l.enterState(c, forwarding)
-	l.setTimer(c, plan.IdleTimeout)
+	if c.tuned {
+		l.setTimer(c, plan.IdleTimeout)
+	} else {
+		l.setTimer(c, tuneDelay)
+	}
 	l.carry(c)
 }

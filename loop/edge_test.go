@@ -42,7 +42,7 @@ func TestServerThatAcceptsAndResets(t *testing.T) {
 func TestClientThatResetsBeforeItIsServed(t *testing.T) {
 	f := newFarm(t)
 	for name, accepted := range map[string]bool{"before the accept": false, "while connecting": true} {
-		h := newHand(t, []string{f.addr}, nil)
+		h := newHand(t, []string{f.addr}, step)
 		client := h.dial()
 		client.send([]byte("never mind"))
 		if accepted {
@@ -66,7 +66,7 @@ func TestClientThatResetsBeforeItIsServed(t *testing.T) {
 
 func TestClientThatEndsItsDirectionBeforeTheServerIsConnected(t *testing.T) {
 	f := newFarm(t)
-	h := newHand(t, []string{f.addr}, nil)
+	h := newHand(t, []string{f.addr}, step)
 	client := h.dial()
 	client.send([]byte("question"))
 	client.shut()

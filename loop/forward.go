@@ -119,24 +119,12 @@ func (l *Loop) read(c *conn, h *half, src, dst *end, budget int) (n int, e sysca
 }
 
 func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno) {
-	n, e = sys.Recv(int(src.fd), l.buf)
-	switch {
-	case e == syscall.EAGAIN:
-		src.readable = false
-		return 0, e
-	case e != 0:
-		return 0, e
-	case n == 0:
-		return 0, l.sourceEnded(c, h, src)
-	}
-	if n < len(l.buf) && !src.thorough {
-		src.readable = false
-	}
-	if h.broken {
-		return n, 0
+	p, e := l.receive(c, h, src)
+	n = len(p)
+	if n == 0 || h.broken {
+		return n, e
 	}
 	h.flow.Copied(n, len(l.buf))
-	p := l.buf[:n]
 	if l.access != nil && h == &c.up {
 		l.access.Line(l.now(), c.peer.Addr(), c.chosen.Host, p)
 	}
@@ -149,6 +137,32 @@ func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno
 	return n, 0
 }
 
+// receive reads into the loop's buffer, where the bytes stay until the next read. None and no error: the source has ended. It may also have ended with the bytes.
+func (l *Loop) receive(c *conn, h *half, src *end) ([]byte, syscall.Errno) {
+	n, e := sys.Recv(int(src.fd), l.buf)
+	switch {
+	case e == syscall.EAGAIN:
+		src.readable = false
+		return nil, e
+	case e != 0:
+		return nil, e
+	case n == 0:
+		return nil, l.sourceEnded(c, h, src)
+	case n == len(l.buf):
+	case l.cfg.Shortcuts && src.exhausted() && c.filter == nil:
+		l.sourceEnded(c, h, src)
+	case !src.thorough:
+		src.readable = false
+	}
+	if l.tap != nil {
+		l.tap.Show(int(c.number), h == &c.up, l.buf[:n])
+	}
+	return l.buf[:n], 0
+}
+
+// exhausted tells an end whose short read was its last: everything had come before the read began, and nothing else ends a read short.
+func (e *end) exhausted() bool { return e.finned && !e.urgent && !e.reset && !e.failed }
+
 // filter rewrites what was read. Nothing comes of it when all is held back, or when the connection had to be closed.
 func (l *Loop) filter(c *conn, p []byte) []byte {
 	l.filtered = c.filter.Append(l.filtered[:0], p)
@@ -158,7 +172,7 @@ func (l *Loop) filter(c *conn, p []byte) []byte {
 		return nil
 	case c.filter.Passing():
 		c.filter = nil
-		if l.access == nil {
+		if l.access == nil && l.tap == nil {
 			c.up.flow.Start(l.cfg.Splice)
 		}
 	}
@@ -189,27 +203,44 @@ func (l *Loop) sourceEnded(c *conn, h *half, src *end) syscall.Errno {
 
 // send writes what was just read, and keeps what the destination does not take.
 func (l *Loop) send(c *conn, h *half, dst *end, p []byte) {
-	sent := 0
+	n := 0
 	if dst.writable {
-		n, e := sys.Send(int(dst.fd), p)
-		if e != 0 && e != syscall.EAGAIN {
+		if h == &c.up && (h.bytes > 0 || len(p) > untunedBytes) {
+			l.tune(c)
+		}
+		var e syscall.Errno
+		if n, e = push(dst, p, h.eof); e != 0 && e != syscall.EAGAIN {
 			l.giveUp(c, h, dst, e)
 			return
 		}
-		sent = n
-		h.bytes += uint64(n)
-		l.ledger.Add(account.BytesCopied, uint64(n))
+		l.sent(h, n)
 	}
-	if sent < len(p) {
+	if n < len(p) {
 		dst.writable = false
-		h.tail = l.getTail(p[sent:])
+		h.tail = l.getTail(p[n:])
 	}
+}
+
+// push writes bytes. The last ones wait in the kernel for the FIN that follows at once (finish, close), to make one packet with it.
+func push(dst *end, p []byte, last bool) (int, syscall.Errno) {
+	if last {
+		return sys.SendMore(int(dst.fd), p)
+	}
+	return sys.Send(int(dst.fd), p)
+}
+
+func (l *Loop) sent(h *half, n int) {
+	h.bytes += uint64(n)
+	l.ledger.Add(account.BytesCopied, uint64(n))
 }
 
 // flush writes what is in hand: the tail, or the pipe.
 func (l *Loop) flush(c *conn, h *half, dst *end) {
 	var n int
 	var e syscall.Errno
+	if h == &c.up {
+		l.tune(c)
+	}
 	if h.tail != nil {
 		n, e = sys.Send(int(dst.fd), h.tail.buf[h.tail.sent:])
 		if h.tail.sent += n; h.tail.sent == len(h.tail.buf) {
@@ -237,6 +268,9 @@ func (l *Loop) flush(c *conn, h *half, dst *end) {
 func (l *Loop) giveUp(c *conn, h *half, dst *end, e syscall.Errno) {
 	h.broken = true
 	l.empty(h)
+	if !c.up.eof && !c.down.eof { // no FIN yet; one that is still to be read names the cause after all
+		c.cause = c.resetBy(dst)
+	}
 	dst.reset = dst.reset || e != syscall.EPIPE // EPIPE: its stream has ended orderly before
 	dst.readable = true
 	l.later(c)
@@ -294,7 +328,7 @@ func (l *Loop) tell(c *conn) {
 	c.up.told, c.down.told = c.up.bytes, c.down.bytes
 	l.ledger.Add(account.BytesUp, up)
 	l.ledger.Add(account.BytesDown, down)
-	l.balancer.Moved(c.chosen, up, down)
+	l.balancer.Moved(c.balanceClient(), c.chosen, up, down)
 }
 
 // maxTails bounds the loop's stock of tail buffers; more than that are left to the garbage collector.

@@ -28,6 +28,12 @@ type Config struct {
 
 	Tuning sys.Tuning // of both legs
 
+	// The congestion control of both legs, and, if another, of what stays within the machine; "" the system's.
+	Congestion, LoopbackCongestion string
+
+	// Shortcuts leaves out system calls whose effect a connection can do without: see greet, tune, receive, push.
+	Shortcuts bool
+
 	Splice   splice.Mode
 	PipeSize int // bytes wanted
 	Pipes    int // open at once, over all loops
@@ -54,6 +60,14 @@ func (cfg *Config) steerCPUs() []int {
 	return homes
 }
 
+// congestion returns the congestion control for an address of either leg, "" for the system's.
+func (cfg *Config) congestion(addr netip.Addr) string {
+	if cfg.LoopbackCongestion != "" && addr.Unmap().IsLoopback() {
+		return cfg.LoopbackCongestion
+	}
+	return cfg.Congestion
+}
+
 // Group is all the loops of a balancer. Its methods are safe for concurrent use.
 type Group struct {
 	// constant after Open
@@ -64,9 +78,10 @@ type Group struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	addr netip.AddrPort
-	path string
-	over bool // the loops have ended and been put away: there is nobody to post to
+	addr    netip.AddrPort
+	path    string
+	started bool // the loops run: what is theirs is theirs alone
+	over    bool // they have ended and been put away: there is nobody to post to
 }
 
 // Open opens the listeners and makes the loops, but accepts nothing yet. All or nothing.
@@ -104,6 +119,9 @@ func (g *Group) Addr() netip.AddrPort {
 // Start sets the loops running, each on a goroutine of its own.
 func (g *Group) Start() {
 	roomToRun(len(g.loops))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.started = true
 	for _, l := range g.loops {
 		g.running.Go(l.Run)
 	}
@@ -157,13 +175,18 @@ func (g *Group) Now() int64 { return g.loops[0].now() }
 // Live is the number of connections open.
 func (g *Group) Live() int { return int(g.gate.live.Load()) }
 
-// ask has every loop run a function, one loop after the other, and returns when the last has. A loop that has ended is passed over.
+// ask has every loop run a function, one loop after the other, and returns when the last has. A loop that has ended is passed over; of loops that do not run yet the caller does it.
 func (g *Group) ask(do func(*Loop)) {
 	for _, l := range g.loops {
 		done := make(chan struct{})
 		g.mu.Lock()
-		if !g.over {
+		switch {
+		case g.over:
+		case g.started:
 			l.post(func(l *Loop) { do(l); close(done) })
+		default:
+			do(l)
+			close(done)
 		}
 		g.mu.Unlock()
 		select {

@@ -64,6 +64,9 @@ func newHand(t *testing.T, servers []string, tweak func(*Config, *balance.Plan))
 	return h
 }
 
+// step has every system call made that can be, so that a connection is seen to be connecting.
+func step(cfg *Config, _ *balance.Plan) { cfg.Shortcuts = false }
+
 // batch handles one batch of events, waiting for it at most so many milliseconds, and the turn after it. It reports whether anything was to be done.
 func (h *hand) batch(msec int) bool {
 	p := h.poll.(*rawPoller)
@@ -72,7 +75,7 @@ func (h *hand) batch(msec int) bool {
 	n, _ := sys.EpollWaitRaw(p.epoll.Int(), p.events[:], msec)
 	for i := range n {
 		if fd := int(p.events[i].Fd); fd != p.bell.Int() {
-			h.event(fd, p.events[i].Events)
+			h.event(fd, uint16(p.events[i].Pad), p.events[i].Events)
 			continue
 		}
 		sys.ClearCounter(p.bell.Int())

@@ -49,7 +49,7 @@ func (l *Loop) connectIdler(c *conn) {
 	case e == 0:
 		l.enterState(c, idling)
 		l.idle(c)
-	case inProgress(e):
+	case inProgress(e) && l.watch(&c.server, true) == nil:
 		l.setTimer(c, l.balancer.Plan().ConnectTimeout)
 	default:
 		l.undial(c, e)

@@ -60,7 +60,15 @@ func listen(cfg *Config) ([]*sys.FD, error) {
 	if err != nil {
 		return nil, advise(err)
 	}
+	if name := cfg.congestion(at.Addr()); name != "" {
+		for _, fd := range fds {
+			if e := sys.SetCongestion(fd.Int(), name); e != 0 {
+				err = fmt.Errorf("congestion control %q: %w", name, e)
+			}
+		}
+	}
 	switch cfg.Steer {
+	case SteerOff:
 	case SteerCPU:
 		err = sys.SteerByCPU(fds[0].Int(), cfg.steerCPUs())
 	case SteerClient:
@@ -70,7 +78,7 @@ func listen(cfg *Config) ([]*sys.FD, error) {
 		for _, fd := range fds {
 			fd.Close()
 		}
-		return nil, fmt.Errorf("steer connections: %w", err)
+		return nil, err
 	}
 	return fds, nil
 }

@@ -32,10 +32,12 @@ type Loop struct {
 	listener   listener
 	tuning     sys.Tuning // of connections to servers; the listener has it as well
 	access     Access     // nil: what clients send is not logged
+	tap        Tap        // nil: nobody watches what is carried
 	numbers    numbers    // of connections
 	idlers     int        // connections to servers open with no client
 	filtered   []byte     // what a filter made of the bytes read
 	ends       []*end     // by descriptor number; nil: not ours, or not a connection's
+	serial     uint16     // of the last end; tells the owners of a descriptor within a batch of events apart
 	live       int        // connections open
 	ready      []*conn
 	working    []*conn // the ready list being worked off; the two change places
@@ -68,7 +70,7 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate) (
 	lp = &Loop{
 		cfg: cfg, balancer: b, gate: g, ledger: new(account.Loop), log: cfg.Log.With("loop", index), cpu: -1,
 		pipes: splice.NewPool(share(cfg.Pipes, cfg.Loops, index), cfg.PipeSize), buf: make([]byte, copyBuffer),
-		listener: listener{fd: l, unix: cfg.Endpoint.Path != ""}, tuning: cfg.Tuning, ended: make(chan struct{}),
+		listener: listener{fd: l, guess: 1, unix: cfg.Endpoint.Path != ""}, tuning: cfg.Tuning, ended: make(chan struct{}),
 		numbers: numbers{first: index, step: cfg.Loops},
 	}
 	if cfg.CPUs != nil {
@@ -91,7 +93,7 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate) (
 	if err := lp.poll.addClock(lp.timerfd.Int()); err != nil {
 		return lp, err
 	}
-	return lp, lp.poll.add(l.Int(), wantRead)
+	return lp, lp.poll.add(l.Int(), 0, wantAccept)
 }
 
 // share splits n things over parts as evenly as whole numbers allow.
@@ -114,11 +116,16 @@ func (l *Loop) Run() {
 	close(l.ended)
 }
 
-// event is told of something that may have happened to a descriptor.
-func (l *Loop) event(fd int, events uint32) {
+// event is told of something that happened to a descriptor; with serial 0, of something that may have.
+func (l *Loop) event(fd int, serial uint16, events uint32) {
 	if fd < len(l.ends) && l.ends[fd] != nil {
-		l.ends[fd].note(events)
-		l.proceed(l.ends[fd])
+		e := l.ends[fd]
+		if serial != 0 && serial != e.serial { // the descriptor had another owner then
+			l.ledger.Add(account.Stale, 1)
+			return
+		}
+		e.note(events, serial != 0)
+		l.proceed(e)
 		return
 	}
 	switch fd {
@@ -157,9 +164,7 @@ func (l *Loop) turn() bool {
 			do(l)
 		}
 	}
-	if l.listener.more && !l.listener.paused && !l.starved.waiting.Load() {
-		l.accept()
-	}
+	l.hear()
 	if len(l.ready) > 0 {
 		l.resume()
 	}

@@ -51,11 +51,7 @@ func (l *Loop) drain() {
 }
 
 // emptyBacklog accepts what is waiting, no more than can have been waiting.
-func (l *Loop) emptyBacklog() {
-	for range l.cfg.Backlog/l.cfg.AcceptBatch + 1 {
-		l.accept()
-	}
-}
+func (l *Loop) emptyBacklog() { l.take(l.cfg.Backlog + 1) }
 
 // stop closes everything at once and ends the loop.
 func (l *Loop) stop() {

@@ -21,6 +21,7 @@ type scenario struct {
 	unix     [2]bool // the side's family: the client's, the server's
 	tiny     [2]bool // the side's buffers are as small as they get
 	tinyLoop bool    // and so are the loop's: whoever does not read holds the other up
+	plain    bool    // no shortcuts
 	pipeSize int
 	pipes    int
 	ops      []op
@@ -69,7 +70,7 @@ func decode(b []byte) scenario {
 	kind, size := at(0), at(1)
 	s := scenario{
 		poller: Pollers[kind&1], mode: allModes[kind>>1%4%3], unix: [2]bool{kind&8 != 0, kind&16 != 0}, pipeSize: 256 << 10, pipes: [...]int{16, 16, 1, 0}[kind>>6],
-		tiny: [2]bool{size&1 != 0, size&2 != 0}, tinyLoop: size&4 != 0,
+		tiny: [2]bool{size&1 != 0, size&2 != 0}, tinyLoop: size&4 != 0, plain: size&8 != 0,
 	}
 	if kind&32 != 0 {
 		s.pipeSize = 4096
@@ -142,7 +143,7 @@ func (s scenario) run(t *testing.T) {
 		p.farm = newUnixFarm(t)
 	}
 	p.rig = newRig(t, s.poller, []string{p.farm.addr}, func(c *Config, _ *balance.Plan) {
-		c.Loops, c.Splice, c.Pipes, c.PipeSize = 1, s.mode, s.pipes, s.pipeSize
+		c.Loops, c.Splice, c.Pipes, c.PipeSize, c.Shortcuts = 1, s.mode, s.pipes, s.pipeSize, !s.plain
 		if s.unix[clientSide] {
 			c.Endpoint = Endpoint{Path: temporary(t)}
 		}

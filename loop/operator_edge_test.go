@@ -46,7 +46,7 @@ func TestDummyAnswersOnlyThoseWhoHaveSpoken(t *testing.T) {
 	h := newHand(t, nil, func(_ *Config, p *balance.Plan) { p.Dummy = true })
 	client := h.dial()
 	h.calm()
-	h.event(int(h.only().client.fd), sys.Out)
+	h.event(int(h.only().client.fd), 0, sys.Out)
 	if h.live != 1 {
 		t.Error("a client that has said nothing was answered")
 	}

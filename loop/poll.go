@@ -7,29 +7,35 @@ import (
 	"pen/internal/sys"
 )
 
-// Interests of a descriptor, always edge-triggered.
+// Interests of a descriptor: edge-triggered, but for listeners. Those are reported for as long as connections wait, so that there need not be an accept that finds nobody only to be sure of the next edge;
+// such an accept is dear, since the kernel makes the new descriptor first.
 const (
-	wantRead = sys.In | urgent | sys.RdHup | sys.Edge
-	wantBoth = wantRead | sys.Out
+	wantAccept = sys.In
+	wantRead   = sys.In | urgent | sys.RdHup | sys.Edge
+	wantBoth   = wantRead | sys.Out
 
 	urgent = syscall.EPOLLPRI // there is an urgent mark in what is to be read
 )
 
 // poller waits for events. One goroutine runs it; wake alone may be called from others.
 type poller interface {
-	add(fd int, events uint32) error
+	add(fd int, serial uint16, events uint32) error
 	addClock(fd int) error // a timer to be read from: its events are not traffic
-	mod(fd int, events uint32) error
-	wake()       // the turn hook runs soon, at least once after this call
-	soon()       // the same, asked for by the poller's own goroutine from within a hook
-	run(h hooks) // until turn answers false
-	close()      // after run has returned, or instead of it
+	mod(fd int, serial uint16, events uint32) error
+	remove(fd int) // what was added and is going to be added again; closing removes as well
+	wake()         // the turn hook runs soon, at least once after this call
+	soon()         // the same, asked for by the poller's own goroutine from within a hook
+	run(h hooks)   // until turn answers false
+	close()        // after run has returned, or instead of it
 }
 
 // hooks are a loop's two entrances: event for each event, turn between two events or batches of them whenever wake or soon asked for it (it may also run when nobody did).
 // Between two turns in a row all events that are there are delivered.
+//
+// An event brings back the serial its descriptor was registered with, from a poller that can, so that one of a former owner of the descriptor is told from the present one's. Serial 0 is from a poller
+// that cannot: such an event is no more than a hint.
 type hooks interface {
-	event(fd int, events uint32)
+	event(fd int, serial uint16, events uint32)
 	turn() (running bool)
 }
 

@@ -33,30 +33,32 @@ func openGnetPoller() (poller, error) {
 		return nil, err
 	}
 	p := &gnetPoller{poll: poll, bell: bell}
-	if err := p.add(bell.Int(), wantRead); err != nil {
+	if err := p.add(bell.Int(), 0, wantRead); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *gnetPoller) add(fd int, events uint32) error {
+func (p *gnetPoller) add(fd int, _ uint16, events uint32) error {
 	at := &netpoll.PollAttachment{FD: fd}
 	if events&sys.Out != 0 {
 		return p.poll.AddReadWrite(at, true)
 	}
-	return p.poll.AddRead(at, true)
+	return p.poll.AddRead(at, events&sys.Edge != 0)
 }
 
-func (p *gnetPoller) addClock(fd int) error { return p.add(fd, wantRead) }
+func (p *gnetPoller) addClock(fd int) error { return p.add(fd, 0, wantRead) }
 
-func (p *gnetPoller) mod(fd int, events uint32) error {
+func (p *gnetPoller) mod(fd int, _ uint16, events uint32) error {
 	at := &netpoll.PollAttachment{FD: fd}
 	if events&sys.Out != 0 {
 		return p.poll.ModReadWrite(at, true)
 	}
 	return p.poll.ModRead(at, true)
 }
+
+func (p *gnetPoller) remove(fd int) { _ = p.poll.Delete(fd) }
 
 func (p *gnetPoller) wake() {
 	if p.rung.CompareAndSwap(false, true) {
@@ -70,7 +72,7 @@ func (p *gnetPoller) run(h hooks) {
 	p.wake() // what was posted before the loop ran
 	_ = p.poll.Polling(func(fd int, events netpoll.IOEvent, _ netpoll.IOFlags) error {
 		if fd != p.bell.Int() {
-			h.event(fd, events)
+			h.event(fd, 0, events)
 			return nil
 		}
 		p.rung.Store(false) // the counter need not be read back: each write is a new edge

@@ -44,11 +44,11 @@ func openRawPoller() (p *rawPoller, err error) {
 	if p.bell, err = sys.NewEventFD(); err != nil {
 		return p, err
 	}
-	return p, p.add(p.bell.Int(), sys.In|sys.Edge)
+	return p, p.add(p.bell.Int(), 0, sys.In|sys.Edge)
 }
 
-func (p *rawPoller) add(fd int, events uint32) error {
-	if e := sys.EpollAdd(p.epoll.Int(), fd, events); e != 0 {
+func (p *rawPoller) add(fd int, serial uint16, events uint32) error {
+	if e := sys.EpollAdd(p.epoll.Int(), fd, serial, events); e != 0 {
 		return fmt.Errorf("epoll_ctl add: %w", e)
 	}
 	return nil
@@ -56,15 +56,17 @@ func (p *rawPoller) add(fd int, events uint32) error {
 
 func (p *rawPoller) addClock(fd int) error {
 	p.clock = fd
-	return p.add(fd, wantRead)
+	return p.add(fd, 0, wantRead)
 }
 
-func (p *rawPoller) mod(fd int, events uint32) error {
-	if e := sys.EpollMod(p.epoll.Int(), fd, events); e != 0 {
+func (p *rawPoller) mod(fd int, serial uint16, events uint32) error {
+	if e := sys.EpollMod(p.epoll.Int(), fd, serial, events); e != 0 {
 		return fmt.Errorf("epoll_ctl mod: %w", e)
 	}
 	return nil
 }
+
+func (p *rawPoller) remove(fd int) { sys.EpollDel(p.epoll.Int(), fd) }
 
 func (p *rawPoller) wake() {
 	if p.rung.CompareAndSwap(false, true) {
@@ -92,7 +94,7 @@ func (p *rawPoller) run(h hooks) {
 				p.rung.Store(false)
 				continue
 			}
-			h.event(int(ev.Fd), ev.Events)
+			h.event(int(ev.Fd), uint16(ev.Pad), ev.Events)
 		}
 		p.again = false
 		if !h.turn() {

@@ -49,7 +49,7 @@ func TestResetAfterHalfCloseFoundByAWriteReachesTheServer(t *testing.T) {
 		server.send([]byte("answer"))
 		client.reset()
 		c := h.only()
-		h.event(int(c.server.fd), sys.In) // the answer's event is the first of the batch
+		h.event(int(c.server.fd), 0, sys.In) // the answer's event is the first of the batch
 		h.until(func() bool { return h.live == 0 }, "the connection of a client that has reset is closed")
 		if got := h.ended(); got != account.ClientReset {
 			t.Errorf("%v: the connection ended as %v", mode, got)
@@ -172,7 +172,7 @@ func TestResetFoundByAWriteIsNoOrderlyEnd(t *testing.T) {
 		client, server := h.pair(f)
 		server.reset()
 		client.send([]byte("x"))
-		h.event(int(h.only().client.fd), sys.In)
+		h.event(int(h.only().client.fd), 0, sys.In)
 		h.until(func() bool { return h.live == 0 }, "the connection is closed")
 		if got, e := client.recv(); len(got) != 0 || e != syscall.ECONNRESET {
 			t.Errorf("%v: the client got %q, then %v", mode, got, e)

@@ -80,7 +80,7 @@ func TestForgedEventsAreHarmless(t *testing.T) {
 			r.loops[0].post(func(l *Loop) {
 				for fd := range len(l.ends) + 5 {
 					for _, ev := range []uint32{sys.In, sys.Out, sys.RdHup, sys.Hup, sys.Err, sys.In | sys.Out | sys.RdHup | sys.Hup | sys.Err} {
-						l.event(fd, ev)
+						l.event(fd, 0, ev)
 					}
 				}
 				close(done)

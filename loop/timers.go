@@ -159,6 +159,7 @@ func (l *Loop) expire(c *conn) {
 	case answering:
 		l.close(c, account.Idle)
 	case forwarding:
+		l.tune(c)
 		limit := l.balancer.Plan().IdleTimeout
 		switch quiet := l.clock - c.active; {
 		case limit == 0: // the operator has changed his mind

@@ -110,6 +110,9 @@ func (g *Group) Tune(t sys.Tuning) {
 // LogTo has what clients send told to a, from now on; nil: to nobody. What already goes through splice stays unseen.
 func (g *Group) LogTo(a Access) { g.ask(func(l *Loop) { l.access = a }) }
 
+// TapTo has what connections carry that begin from now on shown to t; nil: to nobody.
+func (g *Group) TapTo(t Tap) { g.ask(func(l *Loop) { l.tap = t }) }
+
 // Refresh has the loops look at the published plan again: idle times and idlers hold for what is already there.
 func (g *Group) Refresh() {
 	g.post(func(l *Loop) {
@@ -117,6 +120,7 @@ func (g *Group) Refresh() {
 		for c := range l.connections() {
 			if c.state == forwarding && limit > 0 {
 				c.active = l.clock
+				l.tune(c) // its time is overwritten
 				l.setTimer(c, limit)
 			}
 		}
@@ -164,10 +168,7 @@ func (l *Loop) moveTo(fd *sys.FD, unix bool) {
 	l.emptyBacklog()
 	ln := &l.listener
 	ln.fd.Close()
-	ln.fd, ln.unix, ln.more = fd, unix, true // a rest for want of descriptors goes on
+	ln.fd, ln.unix, ln.deaf = fd, unix, true // a rest for want of descriptors goes on
 	l.tuning.Renew(fd.Int())
-	if err := l.poll.add(fd.Int(), wantRead); err != nil {
-		l.log.Error("listen", "error", err)
-	}
-	l.poll.soon()
+	l.hear()
 }

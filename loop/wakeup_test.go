@@ -109,7 +109,7 @@ func TestOneBusyConnectionDoesNotKeepTheLoopFromItsEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer bell.Close()
-		if err := p.add(bell.Int(), wantRead); err != nil {
+		if err := p.add(bell.Int(), 0, wantRead); err != nil {
 			t.Fatal(err)
 		}
 		h := &busy{poll: p, bell: bell.Int()}
@@ -128,7 +128,7 @@ type busy struct {
 	seen  bool
 }
 
-func (h *busy) event(fd int, _ uint32) { h.seen = h.seen || fd == h.bell }
+func (h *busy) event(fd int, _ uint16, _ uint32) { h.seen = h.seen || fd == h.bell }
 
 func (h *busy) turn() bool {
 	if h.turns++; h.turns == 3 {

@@ -82,7 +82,7 @@ func await(t testing.TB, fd int, events uint32) {
 		t.Fatal(err)
 	}
 	defer ep.Close()
-	if errno := sys.EpollAdd(ep.Int(), fd, events); errno != 0 {
+	if errno := sys.EpollAdd(ep.Int(), fd, 0, events); errno != 0 {
 		t.Fatal(errno)
 	}
 	var got [1]sys.Event

@@ -269,8 +269,8 @@ func TestChooseAllocatesNothing(t *testing.T) {
 					t.Fatal("nobody is chosen the second time")
 				}
 				f.Connected(c, f.now, choice.Server, &a)
-				f.Moved(choice.Server, 1, 2)
-				f.Closed(c, choice.Server, 1, 2)
+				f.Moved(c, choice.Server, 1, 2)
+				f.Closed(choice.Server)
 			}); n != 0 {
 				t.Errorf("%v allocations, want 0", n)
 			}

@@ -19,6 +19,8 @@ type Balancer struct {
 
 	// atomic: every loop that picks by round robin or least-conn; the place of the server picked last. Starts at 0, so that the first client goes to server 1, as in Pen
 	cursor atomic.Uint32
+	// atomic: every loop; what Latest returns. Beside the cursor, since whoever writes the one mostly writes the other
+	latest atomic.Int32
 }
 
 // New returns a Balancer that goes by plan. The table and the slots stay the caller's. For the plan the rules of Publish hold.

@@ -38,6 +38,6 @@ func benchmark(b *testing.B, f *farm) {
 			b.Fatal("nobody is chosen")
 		}
 		f.Connected(c, f.now, choice.Server, &a)
-		f.Closed(c, choice.Server, 0, 0)
+		f.Closed(choice.Server)
 	}
 }

@@ -24,7 +24,7 @@ const (
 
 // Choose answers which server c goes to and counts a live connection there, or says that there is none. Called first with a zero Attempt; when the
 // connect failed, and Failed or Abandoned has been told so, called again with the same one, it goes on to the next server and never back to one it has
-// answered before. False is final for the Attempt. It takes one table lock, a second one for a client that gets a home, and never allocates.
+// answered before. False is final for the Attempt. It takes one table lock, a second one for a client whose home is set, and never allocates.
 func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	first := a.plan == nil
 	if first {
@@ -33,16 +33,19 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	p := a.plan
 	key := p.Prefix.Key(c.Addr.Addr())
 	last := a.lastPlace()
+	if a.home == roaming {
+		last = b.whereabouts(p, key, now)
+	}
 
 	// The initial server: the client's home, whatever its state, else by algorithm.
 	if first {
-		initial := p.find(b.table.Visit(key, now)) // also under -r: it counts the connect
+		initial := p.find(b.table.Visit(key, now))
 		switch {
 		case !p.admits(p.ClientACL, c.Addr.Addr()):
 			a.stage = denied
 		case p.RoundRobin:
+			last, a.home = initial, roaming
 			initial, a.why = b.pick(p, c, key, now)
-			a.home = notOurs
 		case initial != nobody:
 			a.why, a.home = Affinity, initialIsHome
 		default:
@@ -54,8 +57,8 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	// A client who may not come in gets the abuse server, never any other (PEN.md B9).
 	if a.stage == denied {
 		a.stage = turnedAway
-		if p.Abuse != nil && p.admits(p.Abuse.ACL, c.Addr.Addr()) && try(p.Abuse, p.abuse, now, false, true) {
-			return Choice{p.Abuse, Abuse}, true
+		if p.Abuse != nil && p.admits(p.Abuse.ACL, c.Addr.Addr()) && try(p.Abuse, p.abuse, now, verdicts) {
+			return b.answer(p.Abuse, AbuseNumber, Abuse)
 		}
 	}
 
@@ -65,16 +68,16 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 			a.stage = a.afterWalk()
 		} else if b.enter(c, key, now, a, last, i) {
 			a.markTried(i)
-			return Choice{&p.Servers[i], a.reason(i)}, true
+			return b.answer(&p.Servers[i], i, a.reason(i))
 		}
 	}
 
 	// The emergency server. It is nobody's home.
 	if a.stage == emergency {
 		a.stage, a.turn = failingOpen, 0
-		if p.Emergency != nil && p.admits(p.Emergency.ACL, c.Addr.Addr()) && try(p.Emergency, p.emergency, now, false, false) {
+		if p.Emergency != nil && p.admits(p.Emergency.ACL, c.Addr.Addr()) && try(p.Emergency, p.emergency, now, 0) {
 			a.emergencyTried = true
-			return Choice{p.Emergency, Emergency}, true
+			return b.answer(p.Emergency, EmergencyNumber, Emergency)
 		}
 	}
 
@@ -83,23 +86,34 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 		if i, more := a.next(); !more {
 			a.stage = lastResort
 		} else if !a.wasTried(i) && b.enter(c, key, now, a, last, i) {
-			return Choice{&p.Servers[i], FailOpen}, true
+			return b.answer(&p.Servers[i], i, FailOpen)
 		}
 	}
 	if a.stage == lastResort {
 		a.stage = over
-		if p.Emergency != nil && !a.emergencyTried && p.admits(p.Emergency.ACL, c.Addr.Addr()) && try(p.Emergency, p.emergency, now, false, true) {
-			return Choice{p.Emergency, FailOpen}, true
+		if p.Emergency != nil && !a.emergencyTried && p.admits(p.Emergency.ACL, c.Addr.Addr()) && try(p.Emergency, p.emergency, now, verdicts) {
+			return b.answer(p.Emergency, EmergencyNumber, FailOpen)
 		}
 	}
 	return Choice{}, false
 }
 
+// answer is Choose's answer, and remembers its number. The line that it writes to is every loop's, so it is written to only for another number.
+func (b *Balancer) answer(s *Server, number int, why Why) (Choice, bool) {
+	if b.latest.Load() != int32(number) {
+		b.latest.Store(int32(number))
+	}
+	return Choice{s, why}, true
+}
+
+// Latest is the number of the server that Choose answered with last, whatever came of it: what Pen's status page calls the current one.
+func (b *Balancer) Latest() int { return int(b.latest.Load()) }
+
 // Spare answers with a server in turn for a connection without a client, and counts a live connection there. No client's home comes of it.
 func (b *Balancer) Spare(now int64) (Choice, bool) {
 	p := b.current.Load()
 	i := b.byRoundRobin(p, now, false)
-	if i == nobody || !try(&p.Servers[i], p.slots[i], now, false, false) {
+	if i == nobody || !try(&p.Servers[i], p.slots[i], now, 0) {
 		return Choice{}, false
 	}
 	return Choice{&p.Servers[i], RoundRobin}, true
@@ -132,11 +146,11 @@ func (b *Balancer) pickAmong(p *published, c Client, key affinity.Key, now int64
 	}
 }
 
-// enter takes a live connection of server i and sees to the client's home; last is the walk's choice before. It refuses when the server would not do, and
-// also when the client turns out to have a home: then the walk begins anew there.
+// enter takes a live connection of server i and sees to the client's home; last is the walk's choice before,
+// or under -r where the client was led last. It refuses when the server would not do, and also when the client turns out to have a home: then the walk begins anew there.
 func (b *Balancer) enter(c Client, key affinity.Key, now int64, a *Attempt, last, i int) bool {
 	p := a.plan
-	if !p.admits(p.Servers[i].ACL, c.Addr.Addr()) || !try(&p.Servers[i], p.slots[i], now, a.isHome(i), a.stage == failingOpen) {
+	if !p.admits(p.Servers[i].ACL, c.Addr.Addr()) || !try(&p.Servers[i], p.slots[i], now, a.waives(i, last)) {
 		return false
 	}
 	if home := b.giveHome(key, now, a, last, i); home != i {

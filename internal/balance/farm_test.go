@@ -147,7 +147,7 @@ func (f *farm) visit(c Client) string {
 	got, s := f.ask(c, &a)
 	if s != nil {
 		f.Connected(c, f.now, s, &a)
-		f.Closed(c, s, 0, 0)
+		f.Closed(s)
 	}
 	return got
 }

@@ -120,12 +120,18 @@ func (s *script) connection(f *farm) {
 	}
 	home, calm := f.home(c), s.yes()
 	p := f.Plan()
-	atHome := func(who *Server) bool { return who.Name == home && !p.RoundRobin }
 	var a Attempt
 	var answers []Choice
-	var list []Choice
-	if calm {
-		list = f.list(atHome)
+	waived := func(who *Server) waiver {
+		switch {
+		case who.Name != home:
+			return 0
+		case !p.RoundRobin:
+			return softLimit | drain
+		case len(answers) == 0: // from the first answer on it was led elsewhere last
+			return softLimit
+		}
+		return 0
 	}
 	for calls := 1; ; calls++ {
 		if calls > 2*len(p.Servers)+2 {
@@ -134,15 +140,19 @@ func (s *script) connection(f *farm) {
 		for !calm && s.upTo(3) == 2 {
 			s.disturb(f)
 		}
+		list := f.list(waived)
 		choice, ok := f.Choose(c, f.now, &a)
+		answered := func(reach Choice) bool {
+			return slices.ContainsFunc(answers, func(before Choice) bool { return before.Server == reach.Server })
+		}
 		if calm {
-			f.agrees(plain(list, p, &a), len(answers), choice, ok)
+			f.agrees(slices.DeleteFunc(plain(list, p, &a), answered), choice, ok)
 		}
 		if !ok {
 			return
 		}
-		f.allowed(choice, atHome(choice.Server))
-		if slices.ContainsFunc(answers, func(before Choice) bool { return before.Server == choice.Server }) {
+		f.allowed(choice, waived(choice.Server))
+		if answered(choice) {
 			f.t.Fatalf("server %s a second time", choice.Server.Name)
 		}
 		if answers = append(answers, choice); p.Stubborn && calls > 1 {
@@ -151,7 +161,7 @@ func (s *script) connection(f *farm) {
 		switch s.upTo(4) {
 		case 0:
 			f.Connected(c, f.now, choice.Server, &a)
-			f.Closed(c, choice.Server, 1, 2)
+			f.Closed(choice.Server)
 			return
 		case 1:
 			f.Abandoned(choice.Server)
@@ -162,11 +172,12 @@ func (s *script) connection(f *farm) {
 }
 
 // allowed checks one answer by itself.
-func (f *farm) allowed(choice Choice, atHome bool) {
+func (f *farm) allowed(choice Choice, waived waiver) {
 	f.t.Helper()
 	who, why := choice.Server, choice.Why
 	slot := f.slots.Get(who.ID)
 	h := slot.Health(f.now)
+	atHome := waived&drain != 0
 	if h.Banned || h.Drained && !atHome {
 		f.t.Fatalf("server %s against the operator's word: %+v, at home %v", who.Name, h, atHome)
 	}
@@ -176,8 +187,8 @@ func (f *farm) allowed(choice Choice, atHome bool) {
 	if who.Addr.IP.Port() == 0 {
 		f.t.Fatalf("server %s has no port", who.Name)
 	}
-	if limit := limitFor(who, atHome); limit != 0 && slot.Live() > limit {
-		f.t.Fatalf("server %s has %d live, limit %d, at home %v", who.Name, slot.Live(), limit, atHome)
+	if limit := limitFor(who, waived); limit != 0 && slot.Live() > limit {
+		f.t.Fatalf("server %s has %d live, limit %d, waived %b", who.Name, slot.Live(), limit, waived)
 	}
 	if why != FailOpen && (why == Affinity) != atHome {
 		f.t.Fatalf("server %s by %v, at home %v", who.Name, why, atHome)
@@ -187,8 +198,8 @@ func (f *farm) allowed(choice Choice, atHome bool) {
 	}
 }
 
-func limitFor(s *Server, atHome bool) int32 {
-	if atHome && s.Soft != 0 {
+func limitFor(s *Server, waived waiver) int32 {
+	if waived&softLimit != 0 && s.Soft != 0 {
 		return int32(max(s.Soft, s.Hard))
 	}
 	return int32(s.Soft)
@@ -196,7 +207,7 @@ func limitFor(s *Server, atHome bool) int32 {
 
 // list is all servers in the plan's order, the emergency server last, each with how it would be reached now if at all: Failover stands for any ordinary way,
 // FailOpen for one against automatic verdicts. One that cannot be reached has no Server.
-func (f *farm) list(atHome func(*Server) bool) []Choice {
+func (f *farm) list(waived func(*Server) waiver) []Choice {
 	var list []Choice
 	servers := serversOf(f.Plan())
 	if e := f.Plan().Emergency; e != nil {
@@ -205,10 +216,10 @@ func (f *farm) list(atHome func(*Server) bool) []Choice {
 	for _, who := range servers {
 		slot := f.slots.Get(who.ID)
 		h := slot.Health(f.now)
-		limit := limitFor(who, atHome(who))
+		limit := limitFor(who, waived(who))
 		reach := Choice{who, Failover}
 		switch {
-		case h.Banned, h.Drained && !atHome(who), limit != 0 && slot.Live() >= limit, who.Addr.IP.Port() == 0:
+		case h.Banned, h.Drained && waived(who)&drain == 0, limit != 0 && slot.Live() >= limit, who.Addr.IP.Port() == 0:
 			reach.Server = nil
 		case h.ProbeDown || h.Shunned:
 			reach.Why = FailOpen
@@ -246,19 +257,19 @@ func plain(list []Choice, p *Plan, a *Attempt) []Choice {
 	return append(first, then...)
 }
 
-// agrees checks answer number i against the plain walk.
-func (f *farm) agrees(walk []Choice, i int, choice Choice, ok bool) {
+// agrees checks an answer against what is left of the plain walk.
+func (f *farm) agrees(walk []Choice, choice Choice, ok bool) {
 	f.t.Helper()
 	if !ok {
-		if i != len(walk) {
-			f.t.Fatalf("nobody after %d answers, want %d", i, len(walk))
+		if len(walk) != 0 {
+			f.t.Fatalf("nobody, with %d servers left", len(walk))
 		}
 		return
 	}
-	if i >= len(walk) || choice.Server != walk[i].Server {
-		f.t.Fatalf("answer %d is server %s by %v, not the plain walk's", i, choice.Server.Name, choice.Why)
+	if len(walk) == 0 || choice.Server != walk[0].Server {
+		f.t.Fatalf("server %s by %v, not the plain walk's", choice.Server.Name, choice.Why)
 	}
-	if special := choice.Why == FailOpen || choice.Why == Emergency; special != (walk[i].Why != Failover) || special && choice.Why != walk[i].Why {
-		f.t.Fatalf("answer %d is by %v, want %v", i, choice.Why, walk[i].Why)
+	if special := choice.Why == FailOpen || choice.Why == Emergency; special != (walk[0].Why != Failover) || special && choice.Why != walk[0].Why {
+		f.t.Fatalf("server %s by %v, want %v", choice.Server.Name, choice.Why, walk[0].Why)
 	}
 }

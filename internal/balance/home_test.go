@@ -48,7 +48,7 @@ func TestAConfirmedHomeStaysThroughFailover(t *testing.T) {
 	f.Failed(f.step(c, &a, "1 affinity", "1"), f.now)
 	s := f.step(c, &a, "2 failover", "1")
 	f.Connected(c, f.now, s, &a)
-	f.Closed(c, s, 0, 0)
+	f.Closed(s)
 	f.step(c, new(Attempt), "2 failover", "1") // while the home is out it goes where it went
 	f.now += int64(blacklist)
 	f.step(c, new(Attempt), "1 affinity", "1")
@@ -140,16 +140,16 @@ func TestHomeAndFailingOpen(t *testing.T) {
 	f.step(c, &a, "1 failopen", "0")
 }
 
-// PEN.md 1.4: with -r the memory is not used. It counts all the same, and is there when -r is taken back.
-func TestRoundRobinLeavesTheMemoryAlone(t *testing.T) {
+// PEN.md 1.4: with -r the memory is not used. It counts all the same, and knows where the client was last when -r is taken back.
+func TestRoundRobinDoesNotUseTheMemory(t *testing.T) {
 	f := newFarm(t, Plan{}, make([]Server, 3)...)
 	c, fresh := client("127.0.0.1"), client("127.0.0.2")
 	f.visit(c)
 	f.Publish(fill(t, f.slots, Plan{RoundRobin: true}, make([]Server, 3)))
-	f.step(c, new(Attempt), "2 roundrobin", "1")
+	f.step(c, new(Attempt), "2 roundrobin", "2")
 	var a Attempt
-	f.Failed(f.step(fresh, &a, "0 roundrobin", ""), f.now)
-	f.step(fresh, &a, "1 failover", "")
+	f.Failed(f.step(fresh, &a, "0 roundrobin", "0"), f.now)
+	f.step(fresh, &a, "1 failover", "1")
 	entry, _ := f.table.Peek(f.Plan().Prefix.Key(c.Addr.Addr()), f.now)
 	if entry.Connects != 2 {
 		t.Errorf("%d connects counted, want 2", entry.Connects)
@@ -157,11 +157,13 @@ func TestRoundRobinLeavesTheMemoryAlone(t *testing.T) {
 	f.slot("1").SetDrained(true)
 	for range 3 {
 		if got := f.visit(c); got[0] == '1' {
-			t.Errorf("with -r a drained server gets %q: nobody is at home there", got)
+			t.Errorf("with -r a client gets into a drained server: %q", got)
 		}
 	}
+	f.slot("1").SetDrained(false)
 	f.Publish(fill(t, f.slots, Plan{}, make([]Server, 3)))
-	f.step(c, new(Attempt), "1 affinity", "1")
+	f.step(c, new(Attempt), "2 affinity", "2")
+	f.step(fresh, new(Attempt), "1 affinity", "1")
 }
 
 func TestDrainedServersKeepTheirOwn(t *testing.T) {
@@ -249,7 +251,7 @@ func TestConnectionsOfANewClientAgree(t *testing.T) {
 				}
 				got[n] = choice.Server.Name
 				f.Connected(c, f.now, choice.Server, &a)
-				f.Closed(c, choice.Server, 0, 0)
+				f.Closed(choice.Server)
 			})
 		}
 		close(ready)
@@ -273,20 +275,100 @@ func TestClientsAreKnownByPrefix(t *testing.T) {
 	f.step(Client{}, new(Attempt), "1 affinity", "1")
 }
 
-// Moved feeds the server's live figures, Closed the client's: no byte is counted twice.
+// Moved feeds the figures of both at once, while the connection runs; its end adds nothing.
 func TestBytes(t *testing.T) {
 	f := newFarm(t, Plan{}, make([]Server, 2)...)
 	c := client("127.0.0.1")
 	var a Attempt
 	s := f.step(c, &a, "1 roundrobin", "1")
 	f.Connected(c, f.now, s, &a)
-	f.Moved(s, 10, 0)
-	f.Moved(s, 5, 100)
-	f.Closed(c, s, 15, 100)
+	f.Moved(c, s, 10, 0)
+	f.Moved(c, s, 5, 100)
 	slot := f.slot("1")
-	entry, _ := f.table.Peek(f.Plan().Prefix.Key(c.Addr.Addr()), f.now)
-	if slot.Up() != 15 || slot.Down() != 100 || entry.Up != 15 || entry.Down != 100 {
-		t.Errorf("server %d/%d, client %d/%d; want 15/100 for both", slot.Up(), slot.Down(), entry.Up, entry.Down)
+	check := func(when string) {
+		t.Helper()
+		entry, _ := f.table.Peek(f.Plan().Prefix.Key(c.Addr.Addr()), f.now)
+		if slot.Up() != 15 || slot.Down() != 100 || entry.Up != 15 || entry.Down != 100 {
+			t.Errorf("%s: server %d/%d, client %d/%d; want 15/100 for both", when, slot.Up(), slot.Down(), entry.Up, entry.Down)
+		}
 	}
+	check("running")
+	f.Closed(s)
+	check("closed")
 	f.idle()
+}
+
+// Under -r, as in Pen, a client's home is where it was led last, by whatever way; it may pass the soft limit there, and only there.
+func TestUnderRoundRobinTheHomeFollows(t *testing.T) {
+	f := newFarm(t, Plan{RoundRobin: true, Emergency: &Server{}}, Server{}, Server{Soft: 1, Hard: 2}, Server{})
+	c, other := client("127.0.0.1"), client("127.0.0.2")
+	f.step(c, new(Attempt), "1 roundrobin", "1")
+	f.step(other, new(Attempt), "2 roundrobin", "2")
+	f.step(other, new(Attempt), "0 roundrobin", "0")
+	f.step(c, new(Attempt), "1 roundrobin", "1") // past the soft limit
+	f.slot("1").Release()
+	f.step(other, new(Attempt), "2 roundrobin", "2")
+	f.step(other, new(Attempt), "0 roundrobin", "0")
+	f.step(other, new(Attempt), "2 failover", "2") // its turn is 1, where it was not last
+	f.step(c, new(Attempt), "2 roundrobin", "2")
+	f.step(c, new(Attempt), "0 roundrobin", "0")
+	f.step(c, new(Attempt), "2 failover", "2") // nor was this one, any more
+
+	// A connect that fails has led it there all the same, and what an Attempt has left behind waives nothing.
+	f.step(c, new(Attempt), "2 roundrobin", "2")
+	f.step(c, new(Attempt), "0 roundrobin", "0")
+	f.slot("1").Release()
+	f.step(c, new(Attempt), "1 roundrobin", "1")
+	var a Attempt
+	f.Failed(f.step(c, &a, "2 roundrobin", "2"), f.now)
+	f.Failed(f.step(c, &a, "0 failover", "0"), f.now)
+	f.Failed(f.step(c, &a, "E emergency", "0"), f.now) // 1 is full to it
+	f.step(c, &a, "-", "0")
+}
+
+// Under -r a drained server gets nobody, also not whom it had last.
+func TestUnderRoundRobinADrainedServerIsLeftAlone(t *testing.T) {
+	f := newFarm(t, Plan{RoundRobin: true, Stubborn: true, PenHash: true, Hash: true}, Server{})
+	c := client("127.0.0.1")
+	f.step(c, new(Attempt), "0 hash", "0")
+	f.slot("0").SetDrained(true)
+	f.step(c, new(Attempt), "-", "0")
+}
+
+// A home in a plan gone by is replaced under -r too.
+func TestUnderRoundRobinAHomeThatLeftThePlanIsReplaced(t *testing.T) {
+	f := newFarm(t, Plan{RoundRobin: true}, make([]Server, 3)...)
+	c := client("127.0.0.1")
+	f.step(c, new(Attempt), "1 roundrobin", "1")
+	plan := *f.Plan()
+	plan.Servers = plan.Servers[:1]
+	f.Publish(&plan)
+	f.step(c, new(Attempt), "0 roundrobin", "0")
+}
+
+// Latest is what the status page calls the current server: whom Choose answered with last, whatever came of it.
+func TestLatest(t *testing.T) {
+	f := newFarm(t, Plan{Emergency: &Server{}}, make([]Server, 3)...)
+	c := client("127.0.0.1")
+	latest := func(want int) {
+		t.Helper()
+		if got := f.Latest(); got != want {
+			t.Errorf("the latest is %d, want %d", got, want)
+		}
+	}
+	latest(0)
+	f.visit(c)
+	latest(1)
+	f.visit(client("127.0.0.2"))
+	latest(2)
+	f.visit(c) // by its home, which turns no cursor
+	latest(1)
+	f.walk(c)
+	latest(-1)
+	plan := *f.Plan()
+	plan.Lists, plan.ClientACL = listed(t, 7, "deny 127.0.0.1"), 7
+	plan.Abuse = plan.Emergency
+	f.Publish(&plan)
+	f.walk(c)
+	latest(-2)
 }

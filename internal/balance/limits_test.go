@@ -32,7 +32,11 @@ func TestLimits(t *testing.T) {
 		f := newFarm(t, Plan{}, Server{Soft: c.soft, Hard: c.hard})
 		f.load("0", c.live)
 		s, slot := f.server("0"), f.slot("0")
-		if got := try(s, slot, f.now, c.home, false); got != c.want {
+		waived := waiver(0)
+		if c.home {
+			waived = softLimit
+		}
+		if got := try(s, slot, f.now, waived); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 		want := int32(c.live)
@@ -83,7 +87,7 @@ func TestCountsDoNotDrift(t *testing.T) {
 			f.slot("0").Forgive()
 		case 2:
 			f.Connected(c, f.now, first, &a)
-			f.Closed(c, first, 0, 0)
+			f.Closed(first)
 		}
 		f.Abandoned(second)
 		f.idle()
@@ -116,7 +120,7 @@ func TestNoLoopPassesALimit(t *testing.T) {
 					}
 				}
 				f.Connected(c, f.now, choice.Server, &a)
-				f.Closed(c, choice.Server, 0, 0)
+				f.Closed(choice.Server)
 			}
 		})
 	}

@@ -42,6 +42,13 @@ type Server struct {
 	ACL    int    // the list that clients of this server are held against; a denied one goes to the next server
 }
 
+// The numbers that Pen has for servers besides those of Plan.Servers.
+const (
+	EmergencyNumber = -1
+	AbuseNumber     = -2
+	NoNumber        = -3 // nobody
+)
+
 // Plan is what the operator decided. It is immutable once published: an edit is a copy, Validate, Publish.
 type Plan struct {
 	// Servers stand under the numbers the operator knows them by. One without an address is a number that was skipped: nobody is sent there.
@@ -50,7 +57,7 @@ type Plan struct {
 	Abuse     *Server // for clients that ClientACL denies; nil = they are closed
 
 	// The algorithms may be set together; the first in the order of the fields decides. With none of them it is round robin.
-	RoundRobin    bool // -r: the client memory is not used (it still counts)
+	RoundRobin    bool // -r: the client memory is not used, but for the hard limit (it still counts)
 	Prio          bool
 	Weight        bool
 	LeastConn     bool

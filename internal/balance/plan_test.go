@@ -147,7 +147,7 @@ func TestPlanSwapUnderLoad(t *testing.T) {
 					}
 					if (i+l+try)%3 == 0 {
 						f.Connected(c, now, choice.Server, &a)
-						f.Closed(c, choice.Server, 1, 1)
+						f.Closed(choice.Server)
 						break
 					}
 					f.Failed(choice.Server, now)

@@ -79,19 +79,27 @@ func (v *published) eligible(i int, now int64, open bool) bool {
 	return h.Usable() || open && h.AutomaticOnly()
 }
 
+// waiver is what does not count against a server for a client, any of these together.
+type waiver uint8
+
+const (
+	softLimit waiver = 1 << iota // only the hard one does: the client was there last
+	drain                        // and it belongs there
+	verdicts                     // those that are automatic: all else is lost
+)
+
 // try takes a live connection of server s for a client, or refuses. A refusal leaves no trace.
-// A client whose home s is may enter a drained server and fill it to the hard limit. When open, automatic verdicts do not count.
-func try(s *Server, slot *backend.Slot, now int64, home, open bool) bool {
+func try(s *Server, slot *backend.Slot, now int64, waived waiver) bool {
 	if !s.Addr.valid() {
 		return false
 	}
 	h := slot.Health(now)
-	h.Drained = h.Drained && !home
-	if !h.Usable() && !(open && h.AutomaticOnly()) {
+	h.Drained = h.Drained && waived&drain == 0
+	if !h.Usable() && !(waived&verdicts != 0 && h.AutomaticOnly()) {
 		return false
 	}
 	limit := s.Soft
-	if limit != 0 && home {
+	if limit != 0 && waived&softLimit != 0 {
 		limit = max(limit, s.Hard)
 	}
 	return slot.Take(int32(limit))

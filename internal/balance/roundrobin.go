@@ -18,6 +18,3 @@ func (b *Balancer) byRoundRobin(p *published, now int64, open bool) int {
 		}
 	}
 }
-
-// Current is the number of the server that was last given in turn, what Pen calls the current one.
-func (b *Balancer) Current() int { return int(b.cursor.Load()) }

@@ -19,11 +19,11 @@ func (b *Balancer) Failed(s *Server, now int64) (news bool) {
 // Abandoned gives the live connection of s back without judging it: the trouble was ours, or the client had gone before the connect ended.
 func (b *Balancer) Abandoned(s *Server) { b.slots.Get(s.ID).Release() }
 
-// Moved counts bytes of a live connection to and from s, those since the last call.
-func (b *Balancer) Moved(s *Server, up, down uint64) { b.slots.Get(s.ID).AddBytes(up, down) }
-
-// Closed gives the live connection of s back and counts the whole connection's bytes for the client. For the server Moved has counted them.
-func (b *Balancer) Closed(c Client, s *Server, up, down uint64) {
+// Moved counts bytes that c's live connection carried to and from s since the last call, for the server and for the client. It takes one table lock.
+func (b *Balancer) Moved(c Client, s *Server, up, down uint64) {
+	b.slots.Get(s.ID).AddBytes(up, down)
 	b.table.Count(b.Plan().Prefix.Key(c.Addr.Addr()), up, down)
-	b.slots.Get(s.ID).Release()
 }
+
+// Closed gives the live connection of s back. What it carried Moved has been told.
+func (b *Balancer) Closed(s *Server) { b.slots.Get(s.ID).Release() }

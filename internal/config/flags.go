@@ -56,6 +56,7 @@ func define(o *Options, version *bool) []section {
 	conns.flag("nagle", "", &o.Nagle, "leave Nagle's algorithm on")
 	add(conns, "keepalive", "", "SEC", &o.Keepalive, "60", seconds(0, maxIdle, time.Second), "silence before TCP keepalive probes, on both sides; 0 off")
 	add(conns, "user-timeout", "", "SEC", &o.UserTimeout, "60", seconds(0, maxUserTime, time.Millisecond), "how long sent bytes may stay unacknowledged, on both sides; 0 off")
+	add(conns, "congestion", "", "NAME", &o.Congestion, "auto", nonEmpty("auto, system or the name of an algorithm"), "TCP congestion control, on both sides; system: the system's; auto: that too, but none that paces (bbr) on loopback")
 	conns.flag("forwarded", "H", &o.Forwarded, "add X-Forwarded-For and X-Forwarded-Proto to HTTP requests")
 	add(conns, "geoip", "", "FILE", &o.GeoIP, "", nonEmpty("the name of a file"), "the MaxMind database that access lists of countries need")
 
@@ -68,6 +69,7 @@ func define(o *Options, version *bool) []section {
 	add(loops, "loops", "", "N", &o.Loops, "0", whole(0, maxLoops), "event loops; 0 one for each CPU allowed")
 	add(loops, "cpus", "", "LIST", &o.CPUs, "", cpus, "pin the loops to these CPUs, as in 0-3,8, or auto for all allowed")
 	add(loops, "steer", "", "HOW", &o.Steer, "off", oneOf("off", "cpu", "client"), "give a connection to the loop on the CPU its packet came to (cpu), or to the same one for one client address (client); off leaves it to the kernel")
+	add(loops, "shortcuts", "", "on|off", &o.Shortcuts, "on", oneOf("on", "off"), "leave out system calls that a connection can do without")
 	add(loops, "poller", "", "WHICH", &o.Poller, "raw", oneOf("raw", "gnet"), "how a loop waits: raw (our own) or gnet (the library's)")
 
 	health := newSection("Health checks")

@@ -36,6 +36,7 @@ type Options struct {
 	Nagle          bool
 	Keepalive      time.Duration // 0 = off; whole seconds, as the kernel counts them
 	UserTimeout    time.Duration // 0 = off; whole milliseconds, as the kernel counts them
+	Congestion     string        // "auto", "system" or the name of an algorithm
 	Forwarded      bool          // X-Forwarded-For and X-Forwarded-Proto
 	GeoIP          string        // the MaxMind database that country rules need; "" = none
 
@@ -45,10 +46,11 @@ type Options struct {
 	Pipes    int    // of the whole process
 
 	// loops
-	Loops  int    // 0 = one for each CPU allowed to the process
-	CPUs   string // "" = no pinning, "auto", or a list whose form has been checked: see ParseCPUs
-	Steer  string // "off", "cpu" or "client"
-	Poller string // "raw" or "gnet"
+	Loops     int    // 0 = one for each CPU allowed to the process
+	CPUs      string // "" = no pinning, "auto", or a list whose form has been checked: see ParseCPUs
+	Steer     string // "off", "cpu" or "client"
+	Shortcuts string // "on" or "off"
+	Poller    string // "raw" or "gnet"
 
 	// health checks
 	Check         string // "tcp", "http:/path" or "off"

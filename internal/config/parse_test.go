@@ -32,7 +32,7 @@ func defaults() Options {
 		Clients: 2048, Prefix: TrackPrefix{32, 128}, Blacklist: 30 * time.Second,
 		MaxConns: 500, ConnectTimeout: 5 * time.Second, Backlog: 500, AcceptBatch: 100, Keepalive: time.Minute, UserTimeout: time.Minute,
 		Splice: "auto", PipeSize: 256 << 10, Pipes: 256,
-		Steer: "off", Poller: "raw",
+		Steer: "off", Congestion: "auto", Shortcuts: "on", Poller: "raw",
 		Check: "tcp", CheckInterval: 2 * time.Second, CheckTimeout: time.Second, Rise: 2, Fall: 3,
 		Drain: 10 * time.Second,
 	}
@@ -148,6 +148,8 @@ func TestFlags(t *testing.T) {
 		{"--cpus 0-3,8", func(o *Options) { o.CPUs = "0-3,8" }},
 		{"--steer cpu", func(o *Options) { o.Steer = "cpu" }},
 		{"--steer client", func(o *Options) { o.Steer = "client" }},
+		{"--shortcuts off", func(o *Options) { o.Shortcuts = "off" }},
+		{"--congestion reno", func(o *Options) { o.Congestion = "reno" }},
 		{"--poller gnet", func(o *Options) { o.Poller = "gnet" }},
 		{"--check off", func(o *Options) { o.Check = "off" }},
 		{"--check http:/health?deep=1", func(o *Options) { o.Check = "http:/health?deep=1" }},
@@ -183,7 +185,7 @@ func TestFlags(t *testing.T) {
 func TestEveryFlagIsTested(t *testing.T) {
 	untouched := defaults()
 	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l -w w --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
-		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --drain 1 8080 10.0.0.1")
+		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --drain 1 8080 10.0.0.1")
 	was, is := reflect.ValueOf(untouched), reflect.ValueOf(*changed)
 	for i := range was.NumField() {
 		switch name := was.Type().Field(i).Name; name {

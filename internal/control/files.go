@@ -61,7 +61,7 @@ func (in *Interpreter) enter(path string, origin Origin) (tree, string, error) {
 	return nil, "", fmt.Errorf("use %s: it is not under a directory named with --control-files; over a Unix socket of the same user any path may be used", path)
 }
 
-// mayUse returns an error unless a command may name the path for the process to write to from now on: a file, or nothing yet in a directory that is there.
+// mayUse returns an error unless a command may name the path for the process to write to, to listen on or to connect to from now on: a file, or nothing yet in a directory that is there.
 func (e *edit) mayUse(path string) error {
 	if e.origin == Trusted {
 		return nil

@@ -33,18 +33,28 @@ func TestTheNetworkNamesFilesOnlyUnderTheDirectories(t *testing.T) {
 			fails(t, in, word+" "+path, Network)
 		}
 		if strings.Contains(path, "/") {
-			fails(t, in, "listen "+path, Network)
+			for _, words := range []string{"listen ", "emergency ", "abuse ", "server 0 address ", "server 7 address "} {
+				fails(t, in, words+path, Network)
+			}
 		}
 	}
 	for _, path := range []string{outside + "/cfg", dir + "/cfg", dir + "/link/cfg", dir + "/../out/cfg", dir + "/fifo", "/dev/zero"} {
 		fails(t, in, "include "+path, Network)
 	}
-	same(t, in.State(), before)
+	fails(t, in, "server 0 address "+outside+"/s", Network, "--control-files", "over a Unix socket of the same user")
+	do(t, in, "no server 7")
+	if s := in.State().Plan.Servers; len(s) != 8 { // as in Pen a server that is named is there, also if the address is refused
+		t.Errorf("%d servers", len(s))
+	}
+	now := in.State()
+	now.Plan.Servers = now.Plan.Servers[:1]
+	same(t, now, before)
 	if names, err := os.ReadDir(outside); err != nil || len(names) != 1 {
 		t.Fatalf("outside there is %v, %v; want cfg alone", names, err)
 	}
 	// Under a directory it works, and so does a file that the operator named.
-	for _, line := range []string{"write " + dir + "/new", "write " + dir + "/fine/new", "include " + dir + "/new", "log " + dir + "/pen.log", "log collector:10000", "web_stats " + dir + "/sub/x.html", "listen " + dir + "/s", "write"} {
+	for _, line := range []string{"write " + dir + "/new", "write " + dir + "/fine/new", "include " + dir + "/new", "log " + dir + "/pen.log", "log collector:10000", "web_stats " + dir + "/sub/x.html", "listen " + dir + "/s", "write",
+		"server 1 address " + dir + "/sub/backend", "emergency " + dir + "/spare", "abuse " + dir + "/pit"} {
 		if _, err := in.Do(line, Network); err != nil {
 			t.Errorf("%s: %v", line, err)
 		}
@@ -59,6 +69,6 @@ func TestTheNetworkNamesFilesOnlyUnderTheDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails(t, in, "include "+dir+"/evil", Network, "--control-files")
-	do(t, in, "log "+outside+"/log", "include "+outside+"/cfg", "write "+outside+"/new")
+	do(t, in, "server 0 address "+outside+"/s", "emergency "+outside+"/e", "log "+outside+"/log", "include "+outside+"/cfg", "write "+outside+"/new")
 	equal(t, "blacklist", do(t, in, "blacklist"), "66\n")
 }

@@ -24,8 +24,8 @@ func TestSilentClientsDoNotHoldUpOthers(t *testing.T) {
 
 func TestSlowLinesEnd(t *testing.T) {
 	p := open(t, farm(t, newWorld(), Config{}), "127.0.0.1:0", func(l *limits) { l.line = 100 * time.Millisecond })
-	conn := dialPort(t, p)
 	begun := time.Now()
+	conn := dialPort(t, p)
 	for i := 0; ; i++ {
 		if _, err := io.WriteString(conn, "#"); err != nil { // the port has closed
 			break

@@ -159,7 +159,7 @@ type edit struct {
 
 // slotEdit is a change to what is known of a server rather than to the state. It is made once the state is in force, when every server has its slot.
 type slotEdit struct {
-	server int
+	server int // its number, as Pen's; see State.server
 	change func(*backend.Slot)
 }
 
@@ -185,8 +185,8 @@ func (e *edit) commit() error {
 		in.state.Store(&e.state)
 	}
 	for _, s := range e.slots {
-		if id := e.state.Plan.Servers[s.server].ID; id != backend.None {
-			s.change(in.world.Slot(id))
+		if v := e.state.server(s.server); v != nil && v.ID != backend.None {
+			s.change(in.world.Slot(v.ID))
 		}
 	}
 	for _, do := range e.later {

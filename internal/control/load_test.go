@@ -98,6 +98,28 @@ func TestAGoodFileIsOneStep(t *testing.T) {
 	}
 }
 
+// Without a database an entry of a country would match nobody, and a list that was to keep a country out would let it in.
+func TestACountryNeedsItsDatabase(t *testing.T) {
+	state := pens()
+	state.Plan.Countries = nil
+	in := New(newWorld(), state, Config{})
+	const want = "acl: deny country SE: no country is known without a database; start with --geoip FILE"
+	for _, origin := range []Origin{Trusted, Network} {
+		if reply, err := in.Do("acl 1 deny country SE", origin); reply != "" || err == nil || err.Error() != "acl: "+want {
+			t.Errorf("reply %q, verdict %v", reply, err)
+		}
+	}
+	path := file(t, "acl 1 permit 10.0.0.1", "acl 1 deny country SE")
+	if err := in.Load(path); err == nil || err.Error() != path+":2: acl: "+want {
+		t.Errorf("a file: %v", err)
+	}
+	if s := in.State(); s.Plan.Lists.Entries(1) != nil {
+		t.Errorf("list 1 is %v", s.Plan.Lists.Entries(1))
+	}
+	fails(t, in, "acl 1 deny country Sweden", Trusted, "bogus country") // what is wrong with the words comes first
+	do(t, New(newWorld(), pens(), Config{}), "acl 1 deny country SE")
+}
+
 func TestTablesTakeAnySizeUntilTheStart(t *testing.T) {
 	in := New(newWorld(), pens(), Config{})
 	load(t, in, "clients_max 10", "conn_max 20")

@@ -104,14 +104,49 @@ func (e *edit) setServerPair(n int, name, value string) error {
 	}
 }
 
-// ban blacklists a server for a time from now. None at all lifts whatever blacklists it, the automatic verdict too, as it does in Pen, which knows one kind.
+// ban blacklists a server for a time from now, in place of whatever did, the automatic verdict too: Pen knows one kind, and the last word counts. No time at all lifts it.
+// A ban that has run out stays on record, as in Pen, whose status column shows it and whose `blacklist` counts it anew.
 func ban(slot *backend.Slot, d time.Duration, now int64) {
-	if d > 0 {
-		slot.Ban(now + int64(d))
-		return
-	}
-	slot.Ban(0)
+	slot.Ban(now + int64(d))
 	slot.Forgive()
+}
+
+// setBlacklist sets how long a failed connect keeps a server out. As in Pen that holds for what is on record too, also if it has run out: a failure counts from when it was,
+// and a ban, which Pen writes down as a failure so long ago that the rest of the blacklist time is the ban's, ends as much later or earlier as the new time is longer or shorter.
+func setBlacklist(e *edit, args []string) error {
+	before := e.state.Plan.BlacklistTime
+	err := blacklistTime.set(e, args)
+	if after := e.state.Plan.BlacklistTime; after != before {
+		for n := balance.AbuseNumber; n < len(e.state.Plan.Servers); n++ {
+			e.slots = append(e.slots, slotEdit{n, func(slot *backend.Slot) { recount(slot, before, after) }})
+		}
+	}
+	return err
+}
+
+var blacklistTime = timeWord(func(s *State) *time.Duration { return &s.Plan.BlacklistTime }, 0, line)
+
+// recount counts what is on record of a server by a new blacklist time. The loops go on meanwhile: the time of the last failure is read after the shun is lifted, so that none is lost.
+func recount(slot *backend.Slot, before, after time.Duration) {
+	failed := slot.ShunnedUntil() != 0 // after the last ban, which ends a shun
+	if failed {
+		slot.Forgive()
+		slot.Shun(slot.LastFailure() + int64(after))
+	}
+	switch until := slot.BannedUntil(); {
+	case failed && until <= slot.LastFailure():
+		slot.Ban(0)
+	case until != 0:
+		slot.Ban(until + int64(after-before))
+	}
+}
+
+// BlacklistedAt is what Pen calls a server's status, unix ns: when a connect to it failed last, 0 for never. After a ban it is the time that Pen writes down for one (setBlacklist).
+func BlacklistedAt(slot *backend.Slot, blacklist time.Duration) int64 {
+	if until := slot.BannedUntil(); until != 0 && slot.ShunnedUntil() == 0 && slot.LastFailure() <= until {
+		return until - int64(blacklist)
+	}
+	return slot.LastFailure()
 }
 
 func (e *edit) setLimit(to *int, value string) error {
@@ -128,6 +163,9 @@ func (e *edit) setAddress(n int, value string) error {
 	s := &e.state.Plan.Servers[n]
 	var to balance.Address
 	if strings.Contains(value, "/") {
+		if err := e.mayUse(value); err != nil {
+			return err
+		}
 		to.Path = value
 	} else {
 		addr, err := e.address(value)
@@ -196,7 +234,7 @@ func (e *edit) setSpecial(to **balance.Server, args []string) error {
 // parseSpec reads host[:port[:soft[:hard[:weight[:prio]]]]], an IPv6 address in brackets, or a path. A port that is not given is the one listened on.
 func (e *edit) parseSpec(text string) (s balance.Server, err error) {
 	if strings.Contains(text, "/") {
-		return balance.Server{Name: text, Addr: balance.Address{Path: text}}, nil
+		return balance.Server{Name: text, Addr: balance.Address{Path: text}}, e.mayUse(text)
 	}
 	host, rest, _ := strings.Cut(text, ":")
 	if strings.HasPrefix(text, "[") {

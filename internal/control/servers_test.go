@@ -136,6 +136,89 @@ func TestBlacklistAndDrainByHand(t *testing.T) {
 	do(t, in, "server 3 blacklist 100 drain") // nobody there: there is nothing to blacklist, and it is no error
 }
 
+// Seen on Debian's pen: what blacklists a server is counted anew by a new blacklist time, also what has run out. Times are seconds from the failure or the ban.
+func TestBlacklistTimeAtRunTime(t *testing.T) {
+	const second = int64(time.Second)
+	fail := func(slot *backend.Slot, blacklist int64) { // as a loop does
+		slot.AddFailure(epoch)
+		slot.Shun(epoch + blacklist*second)
+	}
+	for _, c := range []struct {
+		name       string
+		before     func(in *Interpreter, slot *backend.Slot)
+		lines      []string
+		shun, ban  int64 // until then; 0: no such thing on record
+		statusFrom int64
+	}{
+		{"nothing on record", nil, []string{"blacklist 100"}, 0, 0, -epoch / second},
+		{"a failure, longer", func(_ *Interpreter, s *backend.Slot) { fail(s, 30) }, []string{"blacklist 100"}, 100, 0, 0},
+		{"a failure, shorter", func(_ *Interpreter, s *backend.Slot) { fail(s, 30) }, []string{"blacklist 5"}, 5, 0, 0},
+		{"a failure, there and back", func(_ *Interpreter, s *backend.Slot) { fail(s, 30) }, []string{"blacklist 1", "blacklist 30"}, 30, 0, 0},
+		{"a failure that a check forgave", func(_ *Interpreter, s *backend.Slot) { fail(s, 30); s.Forgive() }, []string{"blacklist 100"}, 0, 0, 0},
+		{"a ban", nil, []string{"server 0 blacklist 20"}, 0, 20, -10},
+		{"a ban, longer", nil, []string{"server 0 blacklist 20", "blacklist 100"}, 0, 90, -10},
+		{"a ban, shorter", nil, []string{"server 0 blacklist 20", "blacklist 10"}, 0, 0, -10},
+		{"a ban lifted", nil, []string{"server 0 blacklist 20", "server 0 blacklist 0"}, 0, 0, -30},
+		{"a ban lifted, longer", nil, []string{"server 0 blacklist 0", "blacklist 100"}, 0, 70, -30},
+		{"a failure and a ban", func(_ *Interpreter, s *backend.Slot) { fail(s, 30) }, []string{"server 0 blacklist 20", "blacklist 40"}, 0, 30, -10},
+		{"a failure after a ban", func(in *Interpreter, s *backend.Slot) { do(t, in, "server 0 blacklist 0"); fail(s, 30) }, []string{"blacklist 40"}, 40, 0, 0},
+		{"a failure in a ban", func(in *Interpreter, s *backend.Slot) { do(t, in, "server 0 blacklist 9"); fail(s, 30) }, []string{"blacklist 40"}, 40, 19, 0},
+		{"in one file", nil, []string{"blacklist 50", "server 0 blacklist 20", "blacklist 30"}, 0, 0, -30},
+	} {
+		for _, asFile := range []bool{false, true} {
+			w := newWorld()
+			in := farm(t, w, Config{}, "10.0.0.1:80")
+			slot := w.slots.Get(in.State().Plan.Servers[0].ID)
+			if c.before != nil {
+				c.before(in, slot)
+			}
+			if asFile {
+				load(t, in, c.lines...)
+			} else {
+				do(t, in, c.lines...)
+			}
+			for at, want := range map[int64]backend.Health{
+				0:          {Shunned: c.shun > 0, Banned: c.ban > 0},
+				c.shun - 1: {Shunned: c.shun > 0, Banned: c.ban > c.shun-1},
+				c.shun:     {Banned: c.ban > c.shun},
+				c.ban - 1:  {Shunned: c.shun > c.ban-1, Banned: c.ban > 0},
+				c.ban:      {Shunned: c.shun > c.ban},
+			} {
+				if at < 0 {
+					continue
+				}
+				if got := slot.Health(epoch + at*second); got != want {
+					t.Errorf("%s, in a file %v: after %d s %+v, want %+v", c.name, asFile, at, got, want)
+				}
+			}
+			if got := BlacklistedAt(slot, in.State().Plan.BlacklistTime); got != max(0, epoch+c.statusFrom*second) {
+				t.Errorf("%s, in a file %v: the status is %d s from the epoch, want %d", c.name, asFile, (got-epoch)/second, c.statusFrom)
+			}
+		}
+	}
+}
+
+// The emergency and the abuse server are blacklisted for as long as any.
+func TestBlacklistTimeIsEverybodys(t *testing.T) {
+	w := newWorld()
+	in := farm(t, w, Config{}, "10.0.0.1:80", "10.0.0.2:80")
+	do(t, in, "emergency 10.0.0.3:80", "abuse 10.0.0.4:80", "server 3 max 2")
+	s := in.State()
+	var slots []*backend.Slot
+	for _, id := range []backend.ID{s.Plan.Servers[0].ID, s.Plan.Servers[1].ID, s.Plan.Emergency.ID, s.Plan.Abuse.ID} {
+		slot := w.slots.Get(id)
+		slot.AddFailure(epoch)
+		slot.Shun(epoch + int64(30*time.Second))
+		slots = append(slots, slot)
+	}
+	do(t, in, "blacklist 2.5")
+	for i, slot := range slots {
+		if got := time.Duration(slot.ShunnedUntil() - epoch); got != 2500*time.Millisecond {
+			t.Errorf("server %d is out for %v", i, got)
+		}
+	}
+}
+
 func TestRunningOutOfSlotsChangesNothing(t *testing.T) {
 	w := newWorld()
 	in := farm(t, w, Config{}, "10.0.0.1:80")

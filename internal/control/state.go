@@ -15,7 +15,7 @@ import (
 // State is everything that the language can set. One that is in force is never written to.
 type State struct {
 	// Plan is as the operator edits it: a server may have an address and no port yet. What to publish is Published.
-	// Countries is not the language's and passes through.
+	// Countries is not the language's and passes through; without it no list takes a country.
 	Plan balance.Plan
 
 	ControlACL int           // the list that peers of the control port are held against
@@ -47,6 +47,17 @@ func (s *State) Published() *balance.Plan {
 		}
 	}
 	return &p
+}
+
+// server returns the server of a number, nil if there is no emergency or abuse server.
+func (s *State) server(n int) *balance.Server {
+	switch n {
+	case balance.EmergencyNumber:
+		return s.Plan.Emergency
+	case balance.AbuseNumber:
+		return s.Plan.Abuse
+	}
+	return &s.Plan.Servers[n]
 }
 
 // reachable reports that one can connect to the address.

@@ -22,7 +22,7 @@ func init() { // not an initialiser: `include` leads back to the table
 		"no": {set: setNo},
 
 		// numbers
-		"blacklist":    timeWord(func(s *State) *time.Duration { return &s.Plan.BlacklistTime }, 0, line),
+		"blacklist":    {set: setBlacklist, get: blacklistTime.get},
 		"timeout":      timeWord(func(s *State) *time.Duration { return &s.Plan.ConnectTimeout }, time.Millisecond, line),
 		"tracking":     timeWord(func(s *State) *time.Duration { return &s.Tracking }, 0, line),
 		"idle_timeout": timeWord(func(s *State) *time.Duration { return &s.Plan.IdleTimeout }, 0, idleReply),

@@ -111,11 +111,16 @@ func (w *fakeWorld) count() (applied, exits int) {
 	return len(w.applied), w.exits
 }
 
+// elsewhere is a database that knows no country.
+type elsewhere struct{}
+
+func (elsewhere) Country(netip.Addr) string { return "" }
+
 // pens is the state of a Pen with its defaults, and ours where Pen has none.
 func pens() State {
 	return State{
 		Plan: balance.Plan{
-			BlacklistTime: 30 * time.Second, Prefix: affinity.Prefix{V4: 32, V6: 128}, MaxConns: 500, ConnectTimeout: 3 * time.Second,
+			Countries: elsewhere{}, BlacklistTime: 30 * time.Second, Prefix: affinity.Prefix{V4: 32, V6: 128}, MaxConns: 500, ConnectTimeout: 3 * time.Second,
 		},
 		ClientsMax: 2048, PendingMax: 100, Listen: "127.0.0.1:21001",
 	}

@@ -135,7 +135,7 @@ func randomState(t *testing.T, r *rand.Rand, w *fakeWorld) State {
 	}
 	s.Plan = balance.Plan{
 		RoundRobin: flag(), Prio: flag(), Weight: flag(), LeastConn: flag(), Hash: flag(), Stubborn: flag(), BlacklistTime: span(time.Millisecond),
-		Prefix: affinity.Prefix{V4: uint8(1 + r.IntN(32)), V6: uint8(1 + r.IntN(128))}, ClientACL: r.IntN(10),
+		Countries: elsewhere{}, Prefix: affinity.Prefix{V4: uint8(1 + r.IntN(32)), V6: uint8(1 + r.IntN(128))}, ClientACL: r.IntN(10),
 		MaxConns: 1 + number(), ConnectTimeout: time.Millisecond + span(time.Millisecond), IdleTimeout: span(time.Millisecond), FastClose: balance.FastClose(r.IntN(4)),
 		NoDelay: flag(), Keepalive: span(time.Second), UserTimeout: span(time.Millisecond), Transparent: flag(), Forwarded: flag(), Dummy: flag(), Idlers: number(),
 	}

@@ -176,10 +176,12 @@ func (d *Daemon) Serve() {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer cancel()
-	d.group.Start()
 	if access := d.access.Load(); access != nil {
 		d.group.LogTo(access)
 	}
+	initial := d.language.State()
+	d.tap(&initial)
+	d.group.Start()
 	d.group.Refresh()
 	beside.Go(func() { d.prober.Run(ctx) })
 	if d.port != nil {

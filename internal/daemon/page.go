@@ -7,15 +7,16 @@ import (
 
 	"pen/affinity"
 	"pen/internal/backend"
+	"pen/internal/balance"
+	"pen/internal/control"
 	"pen/internal/status"
 )
 
 // page takes a snapshot of everything the status page shows.
 func (d *Daemon) page() *status.Page {
 	d.group.Settle()
-	s := d.language.State()
 	plan := d.balance.Plan()
-	page := &status.Page{Time: time.Now(), Current: d.balance.Current(), ConnMax: plan.MaxConns, ConnUsed: d.group.Live(), ClientsMax: d.table.Cap()}
+	page := &status.Page{Time: time.Now(), Current: d.balance.Latest(), ConnMax: plan.MaxConns, ConnUsed: d.group.Live(), ClientsMax: d.table.Cap()}
 	for i, v := range plan.Servers {
 		line := status.Server{Index: i, Soft: v.Soft, Hard: v.Hard, Weight: v.Weight, Prio: v.Prio}
 		if v.ID != backend.None {
@@ -25,11 +26,8 @@ func (d *Daemon) page() *status.Page {
 				line.Port = 1 // as Pen
 			}
 			line.Connections, line.Sent, line.Received = int(slot.Live()), slot.Up(), slot.Down()
-			if at := slot.LastFailure(); at != 0 {
+			if at := control.BlacklistedAt(slot, plan.BlacklistTime); at != 0 {
 				line.Failed = time.Unix(0, at)
-			}
-			if until := slot.BannedUntil(); until != 0 {
-				line.Failed = time.Unix(0, until).Add(-s.Plan.BlacklistTime)
 			}
 		}
 		page.Servers = append(page.Servers, line)
@@ -37,7 +35,7 @@ func (d *Daemon) page() *status.Page {
 	servers := d.serverNumbers()
 	for e := range d.table.Each {
 		page.Clients = append(page.Clients, status.Client{
-			Index: len(page.Clients), Address: e.Key.Addr(), LastUsed: time.Unix(0, e.LastSeen), Server: number(servers, backend.ID(e.Home)),
+			Index: len(page.Clients), Address: e.Key.Addr(), LastUsed: time.Unix(0, e.LastSeen), Server: number(servers, backend.ID(e.Home), balance.NoNumber),
 			Connects: uint64(e.Connects), Sent: e.Down, Received: e.Up,
 		})
 	}
@@ -48,10 +46,10 @@ func (d *Daemon) page() *status.Page {
 	for _, v := range d.group.Connections() {
 		line := status.Connection{
 			Index: v.Number, DownFD: v.Down, UpFD: v.Up, PendingDown: v.PendingDown, PendingUp: v.PendingUp,
-			Client: number(clients, plan.Prefix.Key(v.Client.Addr())), Server: -1,
+			Client: number(clients, plan.Prefix.Key(v.Client.Addr()), noClient), Server: balance.NoNumber,
 		}
 		if v.Server != nil {
-			line.Server = number(servers, v.Server.ID)
+			line.Server = number(servers, v.Server.ID, balance.NoNumber)
 		}
 		page.Connections = append(page.Connections, line)
 		page.ConnLast = max(page.ConnLast, v.Number)
@@ -65,15 +63,15 @@ func render(p *status.Page) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// serverNumbers finds the number of a server by its id: those of the emergency and the abuse server are -1 and -2.
+// serverNumbers finds the number of a server by its id.
 func (d *Daemon) serverNumbers() map[backend.ID]int {
 	plan := d.balance.Plan()
 	numbers := map[backend.ID]int{}
 	if plan.Abuse != nil {
-		numbers[plan.Abuse.ID] = -2
+		numbers[plan.Abuse.ID] = balance.AbuseNumber
 	}
 	if plan.Emergency != nil {
-		numbers[plan.Emergency.ID] = -1
+		numbers[plan.Emergency.ID] = balance.EmergencyNumber
 	}
 	for i, v := range plan.Servers {
 		if v.ID != backend.None {
@@ -92,12 +90,15 @@ func (d *Daemon) clientNumbers() map[affinity.Key]int {
 	return numbers
 }
 
-// number looks one up, -1 if there is none.
-func number[K comparable](numbers map[K]int, key K) int {
+// noClient is the number of a client that the table does not know.
+const noClient = -1
+
+// number looks one up; none stands for no number.
+func number[K comparable](numbers map[K]int, key K, none int) int {
 	if n, ok := numbers[key]; ok {
 		return n
 	}
-	return -1
+	return none
 }
 
 // report is what USR1 asks for: the figures in the log, and the page in its file. Pen's dump of every client and connection follows only with -d: it can be longer than any log wants.

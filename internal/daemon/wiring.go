@@ -55,7 +55,12 @@ func (d *Daemon) loops() (loop.Config, error) {
 	if err != nil {
 		return loop.Config{}, err
 	}
+	everywhere, loopback, err := o.CongestionControls()
+	if err != nil {
+		return loop.Config{}, err
+	}
 	return loop.Config{
+		Congestion: everywhere, LoopbackCongestion: loopback, Shortcuts: o.Shortcuts == "on",
 		Backlog: o.Backlog, AcceptBatch: o.AcceptBatch, Loops: n, CPUs: pinned, Steer: steer, Poller: o.Poller,
 		Splice: mode, PipeSize: o.PipeSize, Pipes: d.budget.Pipes, Log: d.log,
 		NewFilter: func(client netip.Addr) loop.Filter { return forwarded.New(client, "http") },
@@ -72,6 +77,9 @@ func (d *Daemon) state() (*control.State, error) {
 			BlacklistTime: o.Blacklist, Prefix: affinity.Prefix(o.Prefix), MaxConns: d.budget.MaxConns, ConnectTimeout: o.ConnectTimeout, IdleTimeout: o.IdleTimeout,
 			NoDelay: !o.Nagle, Keepalive: o.Keepalive, UserTimeout: o.UserTimeout, Forwarded: o.Forwarded,
 		},
+	}
+	if d.geo != nil { // not a nil *GeoIP in an interface
+		s.Plan.Countries = d.geo
 	}
 	seen := map[string]bool{}
 	for _, v := range o.Servers {

@@ -79,6 +79,9 @@ func (d *Daemon) Apply(current, updated *control.State) (err error) {
 		d.switchLog(access)
 	}
 	d.level.Set(process.Level(updated.Debug))
+	if updated.Debug != current.Debug || updated.Ascii != current.Ascii {
+		d.tap(updated)
+	}
 	d.table.SetTTL(updated.Tracking)
 	plan := d.plan(updated)
 	d.balance.Publish(plan)
@@ -124,14 +127,14 @@ func (d *Daemon) Connections(yield func(control.Connection) bool) {
 	clients, servers := d.clientNumbers(), d.serverNumbers()
 	for _, v := range d.group.Connections() {
 		c := control.Connection{
-			Number: v.Number, State: 2, DownFD: v.Down, UpFD: v.Up, Client: number(clients, d.balance.Plan().Prefix.Key(v.Client.Addr())),
-			Server: -1, Pending: v.PendingDown + v.PendingUp,
+			Number: v.Number, State: 2, DownFD: v.Down, UpFD: v.Up, Client: number(clients, d.balance.Plan().Prefix.Key(v.Client.Addr()), noClient),
+			Server: balance.NoNumber, Pending: v.PendingDown + v.PendingUp,
 		}
 		if v.Connecting {
 			c.State = 1
 		}
 		if v.Server != nil {
-			c.Server = number(servers, v.Server.ID)
+			c.Server = number(servers, v.Server.ID, balance.NoNumber)
 		}
 		if !yield(c) {
 			return
@@ -194,9 +197,6 @@ func (d *Daemon) CommandLine() string { return d.options.CommandLine() }
 // plan is what is published for a state.
 func (d *Daemon) plan(s *control.State) *balance.Plan {
 	p := s.Published()
-	if d.geo != nil {
-		p.Countries = d.geo
-	}
 	for i := range p.Servers {
 		p.Servers[i] = named(p.Servers[i])
 	}

@@ -34,6 +34,9 @@ type launch struct {
 func (l *launch) words(mode ...string) []string {
 	words := append(append(append([]string{}, l.under...), program), mode...)
 	words = append(words, "--poller", l.poller)
+	if l.poller == "gnet" { // the reference path, in everything: so that each test runs with the shortcuts and without
+		words = append(words, "--shortcuts", "off")
+	}
 	if !strings.Contains(strings.Join(l.flags, " "), "--check") {
 		words = append(words, "--check", "off")
 	}

@@ -163,7 +163,7 @@ func TestWriteRestartWrite(t *testing.T) {
 		s := steer(t, poller, true, nil, addresses[0]+":3:4:5:6", addresses[1]+":1:2:3:4")
 		host, port, _ := net.SplitHostPort(addresses[2])
 		for _, command := range []string{
-			"acl 1 permit 10.1.2.0 255.255.255.0", "acl 1 deny 10.0.0.0 255.0.0.0", "acl 9 permit fe80::/10", "acl 3 deny country SE", "ascii", "blacklist 17", "client_acl 2", "control_acl 9",
+			"acl 1 permit 10.1.2.0 255.255.255.0", "acl 1 deny 10.0.0.0 255.0.0.0", "acl 9 permit fe80::/10", "ascii", "blacklist 17", "client_acl 2", "control_acl 9",
 			"debug 1", "hash", "http", "stubborn", "tcp_fastclose both", "no tcp_nodelay", "timeout 9", "tracking 77", "weight", "prio", "roundrobin", "clients_max 3000", "conn_max 600",
 			"pending_max 7", "idle_timeout 55", "keepalive 33", "user_timeout 44", "abort_on_error", "peek", "source 127.0.0.9", "least_conn", "track_prefix 24/56",
 			"emergency 127.0.0.1:9", "abuse 127.0.0.1:10:1:2:3:4", "web_stats " + filepath.Join(s.dir, "html"), "log " + filepath.Join(s.dir, "log"),

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,6 +52,7 @@ var differences = []struct {
 	{"B28", "the control port writes any file", sceneB28, ""},
 	{"fail-open", "nobody is tried when all are out", nil, "a quirk of TestDifferential"},
 	{"dual stack", "a port alone is IPv4 only", sceneDualStack, ""},
+	{"connection numbers", "one table gives them out in turn; ours are each loop's own, the last one that became free first, since the loops share no table to look for one in", sceneNumbers, ""},
 	{"defaults", "timeout 3 s and Nagle's algorithm, where the manual and issue 2 say 5 s and none", sceneDefaults, ""},
 }
 
@@ -334,6 +336,26 @@ func sceneB28(t *testing.T, poller string) {
 		}
 		if _, err := os.Stat(file); (err == nil) != (program == "pen") {
 			t.Errorf("%s: after write from the network: %v", program, err)
+		}
+	}
+}
+
+func sceneNumbers(t *testing.T, poller string) {
+	pens, ours, _ := both(t, poller, 1)
+	for _, c := range []*contestant{pens, ours} {
+		c.command("web_stats " + filepath.Join(c.dir, "html"))
+		for range 2 {
+			c.visit(0, ask, true)
+		}
+		c.drop(0)
+		eventually(t, patience, "the first connection is over", func() bool { return strings.Contains(c.command("status"), " 1 used, ") })
+		c.visit(0, ask, true)
+		var open []string
+		for _, r := range rows(strings.Split(c.command("status"), "<table")[3], 7) {
+			open = append(open, r[0])
+		}
+		if want := map[bool][]string{true: {"0", "1"}, false: {"1", "2"}}[c == ours]; !slices.Equal(open, want) {
+			t.Errorf("ours %v: open are %v, want %v", c == ours, open, want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,7 @@ var quirks = map[string]string{
 	"B8":           "a failover, an emergency or an abuse pick takes the client's home away for good",
 	"B9":           "a denied client gets the emergency server",
 	"B17":          "a connect that never completed is taken from the counts",
-	"live":         "`recent` and the page count a client's bytes as they go; ours when the session ends, as DESIGN.md has it (the servers' figures are live in both)",
-	"-r":           "with -r, which uses no memory, a client may all the same pass the soft limit of the server that it had last; with ours it has none",
+	"status":       "the page's status of a server is a ban also when a shorter blacklist time counts it to before an earlier failure; ours is then the failure",
 	"no fail-open": "nobody is tried when all are out on automatic verdicts (issue 2 prescribes it)",
 }
 
@@ -235,14 +235,18 @@ func (c *contestant) checkPage(page string, m *model, what string) {
 	if len(tables) != 4 {
 		c.t.Fatalf("%s: the page has %d tables, want 3", what, len(tables)-1)
 	}
-	var servers, clients strings.Builder
+	var servers, clients, more strings.Builder
 	for _, r := range rows(tables[1], 11) {
 		fmt.Fprintf(&servers, "%s addr %s port %s conn %s max %s hard %s weight %s prio %s sx %s rx %s\n", r[0], r[1], r[3], r[4], r[5], r[6], r[9], r[10], r[7], r[8])
+		fmt.Fprintf(&more, "%s status %s\n", r[0], since(r[2]))
 	}
-	var lines []string
+	var lines, last []string
 	for _, r := range rows(tables[2], 7) {
 		lines = append(lines, fmt.Sprintf("%s connects %s sx %s rx %s\n", r[1], r[4], r[5], r[6]))
+		last = append(last, fmt.Sprintf("%s last server %s\n", r[1], r[3]))
 	}
+	slices.Sort(last)
+	more.WriteString(strings.Join(last, ""))
 	slices.Sort(lines)
 	clients.WriteString(strings.Join(lines, ""))
 	if got, want := servers.String(), m.serversReply(); got != want {
@@ -251,9 +255,27 @@ func (c *contestant) checkPage(page string, m *model, what string) {
 	if got, want := clients.String(), m.recentReply(); got != want {
 		c.t.Errorf("%s: the page's clients are\n%s\nthe model's\n%s", what, got, want)
 	}
+	if got, want := more.String(), m.pageServers()+m.pageClients(); got != want {
+		c.t.Errorf("%s: the page has\n%s\nthe model\n%s", what, got, want)
+	}
+	if want := fmt.Sprintf(", %d servers, %d current<p>", len(m.servers), m.current); !strings.Contains(tables[0], want) {
+		c.t.Errorf("%s: the page does not say %q", what, want)
+	}
 	if got := len(rows(tables[3], 7)); got != m.open() || !strings.Contains(page, fmt.Sprintf(" max, %d used, ", got)) {
 		c.t.Errorf("%s: the page has %d connections, the model %d, or the heading another number", what, got, m.open())
 	}
+}
+
+// since is the page's status of a server as the model has it.
+func since(status string) string {
+	at, err := strconv.ParseInt(status, 10, 64)
+	switch {
+	case err != nil:
+		return status
+	case at == 0:
+		return "never"
+	}
+	return fmt.Sprint(int64(time.Until(time.Unix(at, 0)).Round(100*time.Second)/(100*time.Second)), " from now")
 }
 
 // rows is the cells of a table, without the row of headings.
@@ -294,7 +316,7 @@ func (s step) String() string {
 
 // start is the model at the start of the schedule.
 func (s *schedule) start(with []string) *model {
-	m := &model{quirks: map[string]bool{}, clients: make([]modelClient, farmClients)}
+	m := &model{quirks: map[string]bool{}, blacklistTime: 600, clients: make([]modelClient, farmClients)}
 	for _, q := range with {
 		m.quirks[q] = true
 	}
@@ -321,7 +343,8 @@ func (s *schedule) trace(with []string) string {
 		if step.model != nil {
 			step.model(m)
 		}
-		b.WriteString(m.serversReply() + m.recentReply())
+		b.WriteString(m.serversReply() + m.recentReply() + m.pageServers() + m.pageClients())
+		fmt.Fprintln(&b, m.current)
 	}
 	return b.String()
 }

@@ -22,6 +22,8 @@ type model struct {
 	hash, stubborn   bool
 	forwarded        bool
 	cursor           int // round robin's
+	current          int // the number of the server that was tried last
+	blacklistTime    int // seconds; always longer than the schedule takes
 	clients          []modelClient
 	held             []modelSession // by the number of the hold
 	downs            [farmSize]bool
@@ -32,7 +34,10 @@ type modelServer struct {
 	name                     string
 	at                       netip.AddrPort // invalid: a number that was skipped
 	down                     bool
-	shunned, banned          bool
+	failed                   bool // it is blacklisted because of a connect that failed
+	banned                   bool // by hand, and the operator spoke last
+	stamp                    int  // of a ban: when it was written down, in seconds from when it was; it lasts until the blacklist time after that
+	failedBefore             bool // the ban followed a failure
 	acl                      int
 	soft, hard, weight, prio int
 	live, sent, received     int
@@ -51,9 +56,7 @@ type modelRule struct {
 }
 
 type modelSession struct {
-	client   *modelClient
-	server   *modelServer // nil: not served, or over
-	up, down int
+	server *modelServer // nil: not served, or over
 }
 
 // number32 is an IPv4 address as a number.
@@ -73,11 +76,33 @@ func (m *model) permits(list int, client netip.Addr) bool {
 	return len(rules) == 0 || !rules[len(rules)-1].permit
 }
 
-func (s *modelServer) out() bool { return !s.at.IsValid() || s.shunned || s.banned }
-
 // eligible says that an algorithm may pick the server; open is for a pick among those out on automatic verdicts.
-func (s *modelServer) eligible(open bool) bool {
-	return !s.out() || open && s.at.IsValid() && s.shunned && !s.banned
+func (m *model) eligible(s *modelServer, open bool) bool {
+	return s.at.IsValid() && (!s.failed || open) && !(s.banned && s.stamp+m.blacklistTime > 0)
+}
+
+// status is the page's: what the server's blacklisting is counted from, in hundreds of seconds from now.
+func (m *model) status(s *modelServer) string {
+	switch {
+	case s.banned && (m.quirks["status"] || !s.failedBefore || s.stamp+m.blacklistTime >= 0):
+		return fmt.Sprint(s.stamp/100, " from now")
+	case s.failed || s.failedBefore:
+		return "0 from now"
+	}
+	return "never"
+}
+
+// number is what Pen calls a server by.
+func (m *model) number(s *modelServer) int {
+	switch {
+	case s == nil:
+		return -3
+	case s == m.abuse:
+		return -2
+	case s == m.emergency:
+		return -1
+	}
+	return slices.Index(m.servers, s)
 }
 
 // pick is PEN.md 1.4, items 3 to 6; -1 is nobody.
@@ -94,7 +119,7 @@ func (m *model) pick(c *modelClient, open bool) int {
 				}
 				score = 256 * s.live / s.weight
 			}
-			if s.eligible(open) && (best < 0 || score < least) {
+			if m.eligible(s, open) && (best < 0 || score < least) {
 				best, least = i, score
 			}
 		}
@@ -103,7 +128,7 @@ func (m *model) pick(c *modelClient, open bool) int {
 		best = int(binary.LittleEndian.Uint32(octets[:]) % uint32(n))
 	default:
 		for step := range n {
-			if i := (m.cursor + 1 + step) % n; m.servers[i].eligible(open) {
+			if i := (m.cursor + 1 + step) % n; m.eligible(m.servers[i], open) {
 				m.cursor = i
 				return i
 			}
@@ -114,7 +139,7 @@ func (m *model) pick(c *modelClient, open bool) int {
 
 // accepts says that the server would be tried for the client.
 func (m *model) accepts(s *modelServer, c *modelClient, home, open bool) bool {
-	if s == nil || !s.eligible(open) || !m.permits(s.acl, c.addr) {
+	if s == nil || !m.eligible(s, open) || !m.permits(s.acl, c.addr) {
 		return false
 	}
 	limit := s.soft
@@ -139,16 +164,16 @@ func (w *walk) try(s *modelServer, home, open bool) bool {
 	if !w.accepts(s, w.c, home, open) {
 		return false
 	}
-	w.last, w.tried = s, append(w.tried, s)
+	w.last, w.tried, w.current = s, append(w.tried, s), w.number(s)
 	regular := s != w.emergency && s != w.abuse
 	switch {
-	case w.quirks["B8"]:
+	case w.quirks["B8"], regular && w.memoryless:
 		w.c.home = s
-	case regular && !w.memoryless && (w.was == nil || w.claimed) && !open:
+	case regular && (w.was == nil || w.claimed) && !open:
 		w.c.home, w.claimed = s, true
 	}
 	if s.down {
-		s.shunned = true
+		s.failed, s.banned = true, false
 		return false
 	}
 	s.live++
@@ -191,10 +216,10 @@ func (m *model) lead(c *modelClient) *modelServer {
 
 // sticks says that the client may pass the server's soft limit.
 func (w *walk) sticks(s *modelServer, initial int) bool {
-	if w.quirks["B8"] {
-		return w.c.home == s && (!w.memoryless || w.quirks["-r"])
+	if w.quirks["B8"] || w.memoryless {
+		return w.c.home == s
 	}
-	return !w.memoryless && w.was == s && s == w.servers[initial]
+	return w.was == s && s == w.servers[initial]
 }
 
 func (w *walk) afterWalk(initial int) *modelServer {
@@ -253,23 +278,18 @@ func (m *model) visit(client int, request string, held bool) string {
 	c := &m.clients[client]
 	c.connects++
 	s := m.lead(c)
-	session := modelSession{client: c, server: s, up: len(request)}
-	if m.forwarded {
-		session.up += len("X-Forwarded-For: \r\nX-Forwarded-Proto: http\r\n") + len(c.addr.String())
-	}
-	if s != nil {
-		session.down = len(s.name) + 1 + len(farmAnswer)
-	}
+	session := modelSession{s}
 	if held {
 		m.held = append(m.held, session)
 	}
 	if s == nil {
 		return "closed"
 	}
-	up, down := session.up, session.down
-	if m.quirks["live"] {
-		c.received, c.sent = c.received+up, c.sent+down
+	up, down := len(request), len(s.name)+1+len(farmAnswer)
+	if m.forwarded {
+		up += len("X-Forwarded-For: \r\nX-Forwarded-Proto: http\r\n") + len(c.addr.String())
 	}
+	c.received, c.sent = c.received+up, c.sent+down
 	s.sent, s.received = s.sent+up, s.received+down
 	line, _, _ := strings.Cut(request, "\r\n")
 	m.log = append(m.log, fmt.Sprint(c.addr, " ", s.at.Addr(), " ", line))
@@ -285,9 +305,6 @@ func (m *model) leave(s modelSession) {
 		return
 	}
 	s.server.live = max(0, s.server.live-1)
-	if !m.quirks["live"] {
-		s.client.received, s.client.sent = s.client.received+s.up, s.client.sent+s.down
-	}
 }
 
 func (m *model) drop(hold int) {
@@ -306,6 +323,27 @@ func (m *model) serversReply() string {
 		fmt.Fprintf(&b, "%d addr %s port %d conn %d max %d hard %d weight %d prio %d sx %d rx %d\n", i, addr, port, s.live, s.soft, s.hard, s.weight, s.prio, s.sent, s.received)
 	}
 	return b.String()
+}
+
+// pageServers is what the page shows of the servers besides what `servers` does.
+func (m *model) pageServers() string {
+	var b strings.Builder
+	for i, s := range m.servers {
+		fmt.Fprintf(&b, "%d status %s\n", i, m.status(s))
+	}
+	return b.String()
+}
+
+// pageClients is what the page shows of the clients besides what `recent` does, sorted.
+func (m *model) pageClients() string {
+	var lines []string
+	for _, c := range m.clients {
+		if c.connects > 0 {
+			lines = append(lines, fmt.Sprintf("%s last server %d\n", c.addr, m.number(c.home)))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
 }
 
 // recentReply is the reply to `recent`, sorted.

@@ -136,8 +136,8 @@ func (m *model) setDown(i int, down bool) {
 func blacklist(i, seconds int) step {
 	return step{what: "set", line: fmt.Sprintf("server %d blacklist %d", i, seconds), model: func(m *model) {
 		s := m.servers[i]
-		s.banned = seconds > 0
-		s.shunned = s.shunned && s.banned
+		s.failedBefore = s.failedBefore || s.failed
+		s.failed, s.banned, s.stamp = false, true, seconds-m.blacklistTime
 	}}
 }
 
@@ -155,7 +155,7 @@ func (s *schedule) set(r *rand.Rand, n int, at []netip.AddrPort, memoryless, has
 	set := func(model func(*model), format string, args ...any) step {
 		return step{what: "set", line: fmt.Sprintf(format, args...), model: model}
 	}
-	switch r.IntN(20) {
+	switch r.IntN(22) {
 	case 0:
 		return blacklist(i, 600)
 	case 1:
@@ -202,6 +202,9 @@ func (s *schedule) set(r *rand.Rand, n int, at []netip.AddrPort, memoryless, has
 			return set(nil, "pending_max %d", 50+k)
 		}
 		return toggle("roundrobin", func(m *model) { m.memoryless = on })
+	case 19, 20:
+		seconds := []int{300, 600, 600, 1200}[k]
+		return set(func(m *model) { m.blacklistTime = seconds }, "blacklist %d", seconds)
 	default:
 		if s.servers >= emergencyAt {
 			return set(nil, "tracking %d", 1000+n)

@@ -11,7 +11,7 @@ import (
 // Page is a snapshot. It belongs to one goroutine; the methods do not change it.
 type Page struct {
 	Time    time.Time // shown in its own location; Pen shows local time
-	Current int       // the server that was chosen last
+	Current int       // the server that was tried last; -1 is the emergency server, -2 the abuse server
 
 	Servers     []Server
 	Clients     []Client     // those the table remembers
@@ -25,7 +25,7 @@ type Page struct {
 type Server struct {
 	Index       int
 	Address     string    // without the port, or the path of a Unix socket; empty for a number between others that was never given an address
-	Failed      time.Time // when a connect failed last, which Pen calls status; zero if none did
+	Failed      time.Time // when a connect failed last, or what Pen makes of a blacklisting by hand, which it calls status; zero if none did
 	Port        int       // Pen's is 1 for a Unix socket
 	Connections int
 	Soft, Hard  int    // limits on connections; 0 is none
@@ -40,7 +40,7 @@ type Client struct {
 	Index    int
 	Address  netip.Addr // invalid: the clients on a Unix socket, whose address Pen leaves empty
 	LastUsed time.Time  // its last connect
-	Server   int        // its server; -1 is the emergency server, -2 the abuse server
+	Server   int        // its server; -1 is the emergency server, -2 the abuse server, -3 nobody
 	Connects uint64
 	Sent     uint64 // bytes to the client
 	Received uint64 // bytes from it

@@ -120,7 +120,7 @@ func TestNoAllocation(t *testing.T) {
 			Close(w)
 		},
 		"epoll": func() {
-			must(EpollAdd(ep, efd, In))
+			must(EpollAdd(ep, efd, 0, In))
 			Signal(efd)
 			n, e := EpollWaitRaw(ep, events, 0)
 			must(e)
@@ -130,7 +130,7 @@ func TestNoAllocation(t *testing.T) {
 				t.Errorf("%d and %d events", n, m)
 			}
 			ClearCounter(efd)
-			must(EpollMod(ep, efd, In|Edge))
+			must(EpollMod(ep, efd, 0, In|Edge))
 			must(EpollDel(ep, efd))
 		},
 		"timer": func() {

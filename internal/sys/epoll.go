@@ -20,7 +20,7 @@ const (
 	Edge  = unix.EPOLLET
 )
 
-// Event is the kernel's epoll_event: Events and, in Fd, the descriptor it was registered with.
+// Event is the kernel's epoll_event: Events and, in Fd and Pad, the descriptor and the serial it was registered with.
 type Event = unix.EpollEvent
 
 // NewEpoll opens an epoll descriptor.
@@ -32,21 +32,21 @@ func NewEpoll() (*FD, error) {
 	return Own(n), nil
 }
 
-// EpollAdd registers a descriptor.
-func EpollAdd(ep, fd int, events uint32) syscall.Errno {
-	return epollCtl(ep, unix.EPOLL_CTL_ADD, fd, events)
+// EpollAdd registers a descriptor. Its events bring the serial back: descriptors are used again, serials need not be.
+func EpollAdd(ep, fd int, serial uint16, events uint32) syscall.Errno {
+	return epollCtl(ep, unix.EPOLL_CTL_ADD, fd, serial, events)
 }
 
 // EpollMod changes what a registered descriptor waits for; it also re-arms an edge that already holds.
-func EpollMod(ep, fd int, events uint32) syscall.Errno {
-	return epollCtl(ep, unix.EPOLL_CTL_MOD, fd, events)
+func EpollMod(ep, fd int, serial uint16, events uint32) syscall.Errno {
+	return epollCtl(ep, unix.EPOLL_CTL_MOD, fd, serial, events)
 }
 
 // EpollDel takes a descriptor out.
-func EpollDel(ep, fd int) syscall.Errno { return epollCtl(ep, unix.EPOLL_CTL_DEL, fd, 0) }
+func EpollDel(ep, fd int) syscall.Errno { return epollCtl(ep, unix.EPOLL_CTL_DEL, fd, 0, 0) }
 
-func epollCtl(ep, op, fd int, events uint32) syscall.Errno {
-	ev := Event{Events: events, Fd: int32(fd)}
+func epollCtl(ep, op, fd int, serial uint16, events uint32) syscall.Errno {
+	ev := Event{Events: events, Fd: int32(fd), Pad: int32(serial)}
 	_, _, e := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return e
 }

@@ -29,21 +29,21 @@ func TestEpollAddModDel(t *testing.T) {
 		}
 	}
 
-	do(EpollAdd(ep, fd, In))
+	do(EpollAdd(ep, fd, 0, In))
 	want("nothing to read", 0)
-	if e := EpollAdd(ep, fd, In); e != syscall.EEXIST {
+	if e := EpollAdd(ep, fd, 0, In); e != syscall.EEXIST {
 		t.Errorf("added twice: %v", e)
 	}
 	Send(client.Int(), []byte("x"))
 	want("something to read", In)
 	want("still there, level", In)
 
-	do(EpollMod(ep, fd, Out))
+	do(EpollMod(ep, fd, 0, Out))
 	want("room to write", Out)
-	do(EpollMod(ep, fd, In|Out|RdHup|Edge))
+	do(EpollMod(ep, fd, 0, In|Out|RdHup|Edge))
 	want("both", In|Out)
 	want("no new edge", 0)
-	do(EpollMod(ep, fd, In|Out|RdHup|Edge))
+	do(EpollMod(ep, fd, 0, In|Out|RdHup|Edge))
 	want("the same edges armed again", In|Out)
 	ShutWrite(client.Int())
 	want("the peer's FIN", In|Out|RdHup)
@@ -55,7 +55,7 @@ func TestEpollAddModDel(t *testing.T) {
 	if e := EpollDel(ep, fd); e != syscall.ENOENT {
 		t.Errorf("taken out twice: %v", e)
 	}
-	if e := EpollMod(ep, fd, In); e != syscall.ENOENT {
+	if e := EpollMod(ep, fd, 0, In); e != syscall.ENOENT {
 		t.Errorf("changed after it was taken out: %v", e)
 	}
 }
@@ -63,7 +63,7 @@ func TestEpollAddModDel(t *testing.T) {
 func TestEpollReset(t *testing.T) {
 	client, server := tcpPair(t, Tuning{})
 	ep := poller(t).Int()
-	if e := EpollAdd(ep, server.Int(), In|RdHup|Edge); e != 0 {
+	if e := EpollAdd(ep, server.Int(), 0, In|RdHup|Edge); e != 0 {
 		t.Fatal(e)
 	}
 	ResetOnClose(client.Int())
@@ -87,7 +87,7 @@ func TestEpollWaitRawManyAndNone(t *testing.T) {
 	for range 5 {
 		fd := eventFD(t)
 		Signal(fd.Int())
-		if e := EpollAdd(ep, fd.Int(), In); e != 0 {
+		if e := EpollAdd(ep, fd.Int(), 0, In); e != 0 {
 			t.Fatal(e)
 		}
 		fds[int32(fd.Int())] = true
@@ -127,7 +127,7 @@ func eventFD(t testing.TB) *FD {
 func TestSignalWakesEpollWait(t *testing.T) {
 	ep, fd := poller(t), eventFD(t)
 	wantFlags(t, fd.Int())
-	if e := EpollAdd(ep.Int(), fd.Int(), In); e != 0 {
+	if e := EpollAdd(ep.Int(), fd.Int(), 0, In); e != 0 {
 		t.Fatal(e)
 	}
 	woken := make(chan Event)
@@ -178,7 +178,7 @@ func TestTimer(t *testing.T) {
 	defer fd.Close()
 	wantFlags(t, fd.Int())
 	ep := poller(t).Int()
-	if e := EpollAdd(ep, fd.Int(), In); e != 0 {
+	if e := EpollAdd(ep, fd.Int(), 0, In); e != 0 {
 		t.Fatal(e)
 	}
 	never := func(what string) {

@@ -22,9 +22,15 @@ func Recv(fd int, p []byte) (int, syscall.Errno) {
 }
 
 // Send writes p to a socket, without SIGPIPE; fewer bytes than asked means its buffer is full.
-func Send(fd int, p []byte) (int, syscall.Errno) {
+func Send(fd int, p []byte) (int, syscall.Errno) { return send(fd, p, 0) }
+
+// SendMore is Send for bytes that are followed at once by something that pushes them out, as a ShutWrite does: a last part of a segment waits for it, so that bytes and FIN make one packet.
+// Without such a successor they would lie for 200 ms.
+func SendMore(fd int, p []byte) (int, syscall.Errno) { return send(fd, p, unix.MSG_MORE) }
+
+func send(fd int, p []byte, flags uintptr) (int, syscall.Errno) {
 	for {
-		r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		r, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|flags, 0, 0)
 		if e == unix.EINTR {
 			continue
 		}

@@ -124,7 +124,7 @@ func shows(t testing.TB, fd int, events uint32, limit time.Duration) bool {
 	t.Helper()
 	ep := poller(t)
 	defer ep.Close()
-	if e := EpollAdd(ep.Int(), fd, events); e != 0 {
+	if e := EpollAdd(ep.Int(), fd, 0, events); e != 0 {
 		t.Fatal(e)
 	}
 	_, ok := next(ep.Int(), limit)

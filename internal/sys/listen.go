@@ -6,6 +6,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,6 +67,12 @@ func (t *Tuning) Renew(fd int) syscall.Errno {
 		}
 	}
 	return t.Apply(fd)
+}
+
+// SetCongestion gives a TCP socket a congestion control algorithm by its name; ENOENT: the kernel has none of that name. Before the connection begins, since one that paces (bbr) leaves its pacing behind.
+func SetCongestion(fd int, name string) syscall.Errno {
+	_, _, e := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)), 0)
+	return e
 }
 
 // ListenTCP opens n listeners of one address that share its connections (SO_REUSEPORT), in the order in which a steering program numbers them. An IPv6 address listens dual-stack if dual is set.
@@ -195,14 +202,16 @@ func ListenUnix(path string, n, backlog int) (fds []*FD, err error) {
 	return fds, nil
 }
 
-// abandoned tells whether a path is a socket file on which nobody listens: what a kill -9 leaves behind. Anything that is not a socket is never touched.
+// abandoned tells whether a path is a socket file that no process has any more: what a kill -9 leaves behind. Anything that is not a socket is never touched.
+// It asks with a datagram socket: a stream socket, also one that is bound and does not listen yet, refuses that for its type before it looks at its queue, so that nothing is left in the queue
+// of a live one, and a full queue makes no difference.
 func abandoned(path string) bool {
 	var st unix.Stat_t
 	if unix.Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
 		return false
 	}
-	fd, e := Socket(unix.AF_UNIX)
-	if e != 0 {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
 		return false
 	}
 	defer Close(fd)

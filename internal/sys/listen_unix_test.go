@@ -68,22 +68,41 @@ func TestListenUnixReplacesStaleSocket(t *testing.T) {
 	accept(t, fds[0].Int())
 }
 
+// A live socket is refused in every state, and is not touched by the question whether it is alive: neither is a connection left in its queue, nor does it lose its name.
 func TestListenUnixRefusesLiveSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	live := listenUnix(t, path, 1, 0)
-	for _, state := range []string{"idle", "with a full backlog"} {
+	refused := func(state string) {
+		t.Helper()
 		check := wantNothingOpened(t)
 		fds, err := ListenUnix(path, 2, 8)
 		if fds != nil || !errors.Is(err, syscall.EADDRINUSE) {
 			t.Fatalf("%s: %v, %v", state, fds, err)
 		}
 		if want := "listen " + path + ": bind: address already in use"; err.Error() != want {
-			t.Errorf("says %q, want %q", err, want)
+			t.Errorf("%s: says %q, want %q", state, err, want)
 		}
 		check()
-		// The question whether it is alive has left a connection behind, which fills a backlog of 0.
 	}
-	accept(t, live[0].Int())
+	n, e := Socket(unix.AF_UNIX)
+	if e != 0 {
+		t.Fatal(e)
+	}
+	live := owned(t, n).Int()
+	if err := unix.Bind(live, &unix.SockaddrUnix{Name: path}); err != nil {
+		t.Fatal(err)
+	}
+	refused("bound, before it listens")
+	if err := unix.Listen(live, 0); err != nil {
+		t.Fatal(err)
+	}
+	refused("idle")
+	if fd, _, e := unix.Accept4(live, 0); e == nil {
+		unix.Close(fd)
+		t.Error("the question has left a connection in the queue")
+	}
+	dialUnix(t, path) // fills a queue of 0
+	refused("with a full queue")
+	accept(t, live)
 	dialUnix(t, path)
 }
 

@@ -23,7 +23,7 @@ func newGroup(t *testing.T, addr netip.AddrPort, n int) group {
 	g := group{addr, poller(t).Int(), map[int]int{}, fds[0].Int()}
 	for i, fd := range fds {
 		g.place[fd.Int()] = i
-		if e := EpollAdd(g.ep, fd.Int(), In); e != 0 {
+		if e := EpollAdd(g.ep, fd.Int(), 0, In); e != 0 {
 			t.Fatal(e)
 		}
 	}

@@ -1,0 +1,142 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// counted are the calls that a connection can cost, however the machine schedules; waiting (epoll_pwait, futex) depends on that.
+var counted = []string{"accept4", "socket", "setsockopt", "getsockopt", "bind", "connect", "getsockname", "getpeername", "fcntl", "ioctl", "recvfrom", "sendto", "recvmsg", "sendmsg",
+	"splice", "pipe2", "epoll_ctl", "shutdown", "close"}
+
+// frozen runs f while pen stands still, so that everything f causes is there at once when pen goes on.
+func (b *balancer) frozen(f func()) {
+	b.t.Helper()
+	b.signal(syscall.SIGSTOP)
+	eventually(b.t, startLimit, "pen stands still", func() bool {
+		tasks, _ := filepath.Glob(b.path("task/*/stat"))
+		return !slices.ContainsFunc(tasks, func(task string) bool {
+			stat, _ := os.ReadFile(task)
+			_, rest, _ := strings.Cut(string(stat), ") ")
+			return !strings.HasPrefix(rest, "T") && !strings.HasPrefix(rest, "t")
+		})
+	})
+	f()
+	b.signal(syscall.SIGCONT)
+}
+
+// perConnection runs connections under strace and returns the counted calls that each of them cost. It must be a whole number.
+func perConnection(t *testing.T, n int, flags []string, handle func(conn) error, client func(b *balancer, i int)) map[string]int {
+	log := filepath.Join(t.TempDir(), "trace")
+	run := func(n int) map[string]calls {
+		s := serve(t, "", handle)
+		b := launch{poller: "raw", flags: append([]string{"--loops", "1", "--congestion", "system"}, flags...), servers: []string{s.address},
+			under: []string{"strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=" + strings.Join(counted, ","), "-o", log}}.start(t)
+		for i := range n {
+			client(b, i)
+		}
+		b.finish()
+		return readTrace(t, log)
+	}
+	none, all := run(0), run(n)
+	cost := map[string]int{}
+	for name, c := range all {
+		extra := c.n - none[name].n
+		if extra%n != 0 {
+			t.Errorf("%d connections cost %d %s", n, extra, name)
+		}
+		if extra != 0 {
+			cost[name] = extra / n
+		}
+	}
+	return cost
+}
+
+// The system calls of a connection and of a request, to the number: a change that adds one fails here, and one that saves one has its proof here.
+func TestSystemCallsPerConnection(t *testing.T) {
+	const n = 16 // the loop tries to accept one more only after so many
+	question, answer := strings.Repeat("q", 63)+"\n", strings.Repeat("a", 255)+"\n"
+	for _, test := range []struct {
+		name  string
+		flags []string
+		want  map[string]int
+	}{
+		{"shortcuts", nil, map[string]int{"accept4": 1, "socket": 1, "connect": 1, "recvfrom": 3, "sendto": 2, "epoll_ctl": 2, "shutdown": 1, "close": 2}},
+		{"no shortcuts", []string{"--shortcuts", "off"}, map[string]int{"accept4": 1, "socket": 1, "setsockopt": 6, "connect": 2, "recvfrom": 4, "sendto": 2, "epoll_ctl": 2, "shutdown": 1, "close": 2}},
+	} {
+		t.Run("one request, the server closes, "+test.name, func(t *testing.T) {
+			asked, answered := make(chan struct{}), make(chan struct{})
+			got := perConnection(t, n, test.flags, func(c conn) error {
+				if _, err := io.ReadFull(c, make([]byte, len(question))); err != nil {
+					return err
+				}
+				asked <- struct{}{}
+				<-answered
+				_, err := io.WriteString(c, answer)
+				c.Close()
+				answered <- struct{}{}
+				return err
+			}, func(b *balancer, i int) {
+				var c conn
+				b.frozen(func() {
+					var err error
+					if c, err = connect(loopback(1), b.address); err != nil {
+						t.Fatal(err)
+					}
+					io.WriteString(c, question)
+				})
+				<-asked
+				b.frozen(func() { answered <- struct{}{}; <-answered })
+				if got, err := io.ReadAll(c); string(got) != answer || err != nil {
+					t.Errorf("got %q, %v", got, err)
+				}
+				c.Close()
+				eventually(t, leakLimit, "the connection is gone", func() bool { return b.sockets() == b.idle })
+			})
+			if !maps.Equal(got, test.want) {
+				t.Errorf("a connection costs %v, want %v", got, test.want)
+			}
+			shown(t, "a connection with one request, %s: %v", test.name, got)
+		})
+	}
+	t.Run("keep-alive requests", func(t *testing.T) {
+		cost := func(requests int) map[string]int {
+			return perConnection(t, 1, nil, named("a"), func(b *balancer, _ int) {
+				c, err := connect(loopback(1), b.address)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				r := bufio.NewReader(c)
+				for i := range requests + 1 {
+					if _, err := r.ReadString('\n'); err != nil {
+						t.Fatal(err)
+					}
+					if i < requests {
+						fmt.Fprint(c, question)
+					}
+				}
+			})
+		}
+		const few, many = 3, 103
+		a, z := cost(few), cost(many)
+		got := map[string]int{}
+		for name := range z {
+			if extra := z[name] - a[name]; extra != 0 {
+				got[name] = extra
+			}
+		}
+		if want := map[string]int{"recvfrom": 2 * (many - few), "sendto": 2 * (many - few)}; !maps.Equal(got, want) {
+			t.Errorf("%d requests cost %v, want %v", many-few, got, want)
+		}
+		shown(t, "%d requests: %v", many-few, got)
+	})
+}
