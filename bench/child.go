@@ -102,6 +102,14 @@ func (p *child) Pid() int { return p.cmd.Process.Pid }
 // Said returns the last of what the child wrote to stderr, on one line.
 func (p *child) Said() string { return strings.Join(strings.Fields(p.said.String()), " ") }
 
+// explain adds what the child said last to an error.
+func (p *child) explain(err error) error {
+	if said := p.Said(); said != "" {
+		return fmt.Errorf("%w: %s", err, said)
+	}
+	return err
+}
+
 // Wait returns when the child has ended, with its error, or when ctx has.
 func (p *child) Wait(ctx context.Context) error {
 	select {

@@ -34,7 +34,7 @@ func TestOptionsDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.workloads) != len(workloads) || len(o.peers) != len(defaultPeers) || o.chosen {
+	if len(o.workloads) != len(workloads)-1 || len(o.peers) != len(defaultPeers) || o.chosen {
 		t.Errorf("%+v", o)
 	}
 }
@@ -50,6 +50,7 @@ func TestOptionsRefused(t *testing.T) {
 		"given twice":               {"--peer", "pen", "--peer", "pen"},
 		"only pen takes flags":      {"--peer", "haproxy -x"},
 		"--peer: empty":             {"--peer", " "},
+		"--peak -1: want":           {"--peak", "-1"},
 		"invalid argument \"many\"": {"--rounds", "many"},
 	} {
 		if _, err := parseOptions(args, nil); err == nil || !strings.Contains(err.Error(), want) {
@@ -63,7 +64,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	if _, err := parseOptions([]string{"--help"}, &out); !errors.Is(err, pflag.ErrHelp) {
 		t.Fatalf("error %v", err)
 	}
-	for _, f := range []string{"--pen PATH", "--peer PEER", "--only WORKLOADS", "--quick", "--rounds N", "--seconds S", "--seed N", "--json FILE", "--list"} {
+	for _, f := range []string{"--pen PATH", "--peer PEER", "--only WORKLOADS", "--quick", "--rounds N", "--seconds S", "--seed N", "--peak RATE", "--strace", "--json FILE", "--list"} {
 		if !strings.Contains(out.String(), f) {
 			t.Errorf("%s is not in the help:\n%s", f, out.String())
 		}
@@ -105,16 +106,75 @@ func TestParseSpecs(t *testing.T) {
 }
 
 func TestWorkloadsFit(t *testing.T) {
+	names := map[string]bool{}
 	for _, w := range workloads {
 		s := w.Shape
+		if names[w.Name] {
+			t.Errorf("%s: there are two", w.Name)
+		}
+		names[w.Name] = true
 		if drivers[s.Driver] == nil {
 			t.Errorf("%s: no driver %q", w.Name, s.Driver)
 		}
 		if s.Up > maxBody || s.Down > maxBody || s.Conns < 1 || s.Clients < 1 || s.Window < 1 {
 			t.Errorf("%s: %+v", w.Name, s)
 		}
-		if s.Conns > maxConns/2 {
-			t.Errorf("%s opens %d connections, proxies are set to %d", w.Name, s.Conns, maxConns)
+		if limit := (task{Conns: s.open()}).allowed(); s.Conns+s.Steady > limit || limit < maxConns {
+			t.Errorf("%s opens %d connections, proxies are set to %d", w.Name, s.Conns+s.Steady, limit)
+		}
+		if s.Clients%2 == 0 && gcd(s.Clients, stride) != 1 {
+			t.Errorf("%s: %d clients have a divisor in common with the stride", w.Name, s.Clients)
+		}
+	}
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+func TestSelectWorkloads(t *testing.T) {
+	for name, c := range map[string]struct {
+		only       []string
+		quick      bool
+		with, sans string
+	}{
+		"a full run":           {nil, false, "clients-1m", "clients-10m"},
+		"a quick run":          {nil, true, "latency-50", "latency-25"},
+		"a family":             {[]string{"clients"}, true, "clients-1k", "clients-10m"},
+		"one that takes long":  {[]string{"clients-10m"}, true, "clients-10m", "clients-1m"},
+		"two in another order": {[]string{"storm", "conn"}, false, "conn-client-close", "idle"},
+	} {
+		chosen, err := selectWorkloads(c.only, c.quick)
+		if err != nil {
+			t.Fatal(err)
+		}
+		has := func(name string) bool {
+			return slices.ContainsFunc(chosen, func(w workload) bool { return w.Name == name })
+		}
+		if !has(c.with) || has(c.sans) {
+			t.Errorf("%s: %d workloads, %s %v, %s %v", name, len(chosen), c.with, has(c.with), c.sans, has(c.sans))
+		}
+	}
+}
+
+func TestSuits(t *testing.T) {
+	for _, c := range []struct {
+		workload, peer string
+		want           bool
+	}{
+		{"idle", "direct", false}, {"idle", "floor", true}, {"idle", "nginx", true}, {"storm", "direct", true},
+		{"clients-1k", "oldpen", true}, {"clients-1k", "nginx", false}, {"clients-100k", "oldpen", false}, {"clients-100k", "haproxy", true},
+		{"clients-1m", "haproxy", false}, {"clients-1m", "pen", true}, {"clients-1m", "floor", true}, {"clients-10m", "pen", true}, {"clients-10m", "direct", true},
+	} {
+		chosen, err := selectWorkloads([]string{c.workload}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := chosen[0].suits(testPeers(t, c.peer)[0].Kind); got != c.want {
+			t.Errorf("%s suits %s: %v", c.workload, c.peer, got)
 		}
 	}
 }
@@ -151,6 +211,11 @@ func TestCommandLines(t *testing.T) {
 	// PEN.md B1: the epoll mode of old Pen never fails over.
 	if want := []string{"/bin/x", "-P", "-f", "-x", "2000", "127.0.0.1:9", "127.0.0.1:1001", "127.0.0.1:1002"}; err != nil || !slices.Equal(old, want) {
 		t.Errorf("oldpen: %v, %v", old, err)
+	}
+	big := task{Listen: "127.0.0.1:9", Servers: servers[:1], Family: "storm", Conns: 5100, Clients: 1000}
+	pen, err = penArgv(p, big)
+	if want := []string{"/bin/x", "-f", "-x", "5100", "-c", "1250", "-q", "4096", "--splice", "never", "127.0.0.1:9", "127.0.0.1:1001"}; err != nil || !slices.Equal(pen, want) {
+		t.Errorf("pen for a storm: %v, %v", pen, err)
 	}
 	for family, want := range map[string]string{"bulk": "option splice-response\n", "conn": "option splice-auto\n"} {
 		dir := t.TempDir()

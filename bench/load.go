@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,8 +14,10 @@ type job struct {
 	Targets []string // 127.x addresses with ports; clients keep to one each
 	Warm    time.Duration
 	Window  time.Duration
-	Proxy   int // process id; 0: none
-	Servers int // process id
+	Proxy   int    // process id; 0: none
+	Servers int    // process id
+	Seed    uint64 // of what is random; the same for what is compared
+	Strace  string // file in which to count the proxy's system calls; empty: they are not counted
 }
 
 // outcome is what a load child saw, and what was used meanwhile, from the end of the warm-up to the end of the window.
@@ -27,6 +27,12 @@ type outcome struct {
 	Proxy   usage
 	Servers usage
 	Load    usage
+	Busy    time.Duration // of all CPUs of the machine
+	Switch  switches      // of the proxy
+	Calls   int64         // system calls of the proxy; 0: not counted
+	Latency *latency      `json:",omitempty"`
+	Idle    *idle         `json:",omitempty"`
+	Storm   *storm        `json:",omitempty"`
 	Errors  int64
 	First   string // the first error
 }
@@ -39,12 +45,28 @@ const (
 )
 
 // limit is how long a load child may take for the whole job.
-func (j job) limit() time.Duration { return j.Warm + j.Window + settleLimit + 2*startLimit }
+func (j job) limit() time.Duration {
+	limit := j.Warm + j.Window + settleLimit + 2*startLimit
+	if j.Shape.Driver == "fill" {
+		limit += time.Duration(j.Shape.Clients) * time.Second / fillFloor
+	}
+	return limit
+}
 
-// driver begins a load and lets it run. wait makes it come to an end and returns when that is so, or after settleLimit with an error.
-type driver func(j job, t *tally) (wait func() error, err error)
+// driver begins a load.
+type driver func(j job, t *tally) (load, error)
 
-var drivers = map[string]driver{"conn": driveConns, "keepalive": driveKeepalive, "bulk": driveBulk}
+// load is a load that runs.
+type load struct {
+	// window passes the time that is measured. Nil: it takes what the job says, and the load runs by itself.
+	window func() error
+	// finish makes the load come to an end, and adds to the outcome what it alone knows. It returns when that is done, or after settleLimit with an error.
+	finish func(o *outcome) error
+}
+
+var drivers = map[string]driver{
+	"conn": driveConns, "keepalive": driveKeepalive, "bulk": driveBulk, "mixed": driveMixed, "latency": driveLatency, "idle": driveIdle, "storm": driveStorm, "fill": driveFill,
+}
 
 // tally counts what the load does. Safe for concurrent use.
 type tally struct {
@@ -53,6 +75,7 @@ type tally struct {
 	errors atomic.Int64
 	// atomic: set by job.run, read by the load
 	stopping atomic.Bool
+	from, to atomic.Int64 // the window, by clock; 0: not there yet
 
 	broken chan struct{} // closed when there are too many errors
 
@@ -76,6 +99,9 @@ func (t *tally) Fail(err error) bool {
 	return n < errorLimit
 }
 
+// isBroken says that there have been too many errors to go on.
+func (t *tally) isBroken() bool { return t.errors.Load() >= errorLimit }
+
 func (t *tally) report() (n int64, first string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -92,24 +118,18 @@ func (j job) run() (outcome, error) {
 		return outcome{}, fmt.Errorf("no such job: %+v", j)
 	}
 	t := newTally()
-	wait, err := d(j, t)
+	l, err := d(j, t)
 	if err != nil {
 		return outcome{}, err
 	}
 	t.sleep(j.Warm)
-	before, err := j.sample(t)
+	o, err := j.measure(t, l)
 	if err != nil {
 		return outcome{}, err
 	}
-	t.sleep(j.Window)
-	after, err := j.sample(t)
-	if err != nil {
-		return outcome{}, err
-	}
-	o := after.since(before)
 	o.Errors, o.First = t.report()
 	t.stopping.Store(true)
-	stuck := wait()
+	stuck := l.finish(&o)
 	if stuck != nil && o.Errors == 0 {
 		// What follows when connections that stand still are torn down is not what went wrong.
 		o.Errors, o.First = 1, stuck.Error()
@@ -126,42 +146,6 @@ func (t *tally) sleep(d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-t.broken:
-	}
-}
-
-// sample is the state of all counters at one instant.
-type sample struct {
-	at                   time.Time
-	units                int64
-	proxy, servers, load usage
-}
-
-// sample is taken here, in the load child, because this is where the units are counted: both ends of the window then mean the same instant for units and CPU time.
-func (j job) sample(t *tally) (sample, error) {
-	all, err := readStats()
-	if err != nil {
-		return sample{}, err
-	}
-	s := sample{at: time.Now(), units: t.units.Load()}
-	if j.Proxy != 0 {
-		tree := treeOf(all, j.Proxy)
-		if len(tree) == 0 {
-			return sample{}, errors.New("the proxy has ended")
-		}
-		s.proxy = usageOf(tree)
-	}
-	s.servers = usageOf(treeOf(all, j.Servers))
-	s.load = usageOf(treeOf(all, os.Getpid()))
-	return s, nil
-}
-
-func (s sample) since(o sample) outcome {
-	return outcome{
-		Units:   s.units - o.units,
-		Elapsed: s.at.Sub(o.at),
-		Proxy:   s.proxy.since(o.proxy),
-		Servers: s.servers.since(o.servers),
-		Load:    s.load.since(o.load),
 	}
 }
 

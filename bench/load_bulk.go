@@ -11,10 +11,10 @@ const chunkRead = 128 << 10
 // driveBulk keeps Window asks on their way on each connection, all bodies of them large in at least one direction, and counts the bytes of each when its answer has come and was
 // right: what went up is then known to have arrived. One blocking thread serves a connection; no connection has more under way than the sockets on the path hold, so that the thread
 // may write without reading at the same time.
-func driveBulk(j job, t *tally) (func() error, error) {
+func driveBulk(j job, t *tally) (load, error) {
 	to, err := j.targets()
 	if err != nil {
-		return nil, err
+		return load{}, err
 	}
 	return runThreads(j.Shape.Conns, func(i int, th *thread) {
 		client := i % j.Shape.Clients

@@ -12,15 +12,15 @@ import (
 //
 // Blocking sockets in plain threads do that with six system calls and no epoll: against gnet's client, which dials with package net and then duplicates and registers the
 // descriptor, that is two thirds of the CPU time per connection.
-func driveConns(j job, t *tally) (func() error, error) {
+func driveConns(j job, t *tally) (load, error) {
 	to, err := j.targets()
 	if err != nil {
-		return nil, err
+		return load{}, err
 	}
 	return runThreads(j.Shape.Conns, func(i int, th *thread) {
 		c := &caller{asks: newAsks(j.Shape, i), out: make([]byte, headerSize+j.Shape.Up), in: make([]byte, headerSize+j.Shape.Down)}
-		for client := i; !t.stopping.Load(); client += j.Shape.Conns {
-			client %= j.Shape.Clients
+		for n := i; !t.stopping.Load(); n += j.Shape.Conns {
+			client := n * stride % j.Shape.Clients
 			c.from = toInet4(netip.AddrPortFrom(clientAddr(client), 0))
 			if err := c.call(&to[client%len(to)], th); err == nil {
 				t.units.Add(1)
@@ -30,6 +30,10 @@ func driveConns(j job, t *tally) (func() error, error) {
 		}
 	}), nil
 }
+
+// stride is how far apart clients are that come one after another, as the fill takes them in order: no memory of them then meets them in the order in which it was filled. It has no
+// divisor in common with the numbers of clients there are, powers of 2 times powers of 10, so that each has its turn.
+const stride = 6_180_339
 
 // caller makes connections with one ask each. Owned by its thread.
 type caller struct {
@@ -47,22 +51,30 @@ func (c *caller) call(to *inet4, th *thread) error {
 	}
 	defer s.Close()
 	th.use(s)
-	ask := c.asks.next()
-	ask.put(c.out)
-	copy(c.out[headerSize:], body(ask.Tag, upBody, ask.Up))
+	if err := c.talk(s, c.asks.next()); err != nil {
+		return err
+	}
+	if !c.asks.shape.HangUp {
+		return nil
+	}
+	return s.readEnd(c.in)
+}
+
+// talk sends one ask and checks its answer.
+func (c *caller) talk(s sock, ask header) error {
+	ask.compose(c.out)
 	if err := s.Write(c.out, nil); err != nil {
 		return err
 	}
 	if err := s.ReadFull(c.in); err != nil {
 		return fmt.Errorf("read an answer: %w", err)
 	}
-	if err := checkMessage(c.in, ask); err != nil {
-		return err
-	}
-	if !c.asks.shape.HangUp {
-		return nil
-	}
-	switch _, err := s.Read(c.in); {
+	return checkMessage(c.in, ask)
+}
+
+// readEnd reads the end of the stream, which is due.
+func (s sock) readEnd(b []byte) error {
+	switch _, err := s.Read(b); {
 	case err == nil:
 		return errors.New("more bytes than the server sent")
 	case err != io.EOF:

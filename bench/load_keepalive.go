@@ -16,10 +16,10 @@ import (
 
 // driveKeepalive keeps one ask on its way on each of Conns connections. It is built on gnet's client: with 64 connections its event loops take about half of what as many blocking
 // threads take per request, and with 1 000 threads would not do at all.
-func driveKeepalive(j job, t *tally) (func() error, error) {
+func driveKeepalive(j job, t *tally) (load, error) {
 	to, err := j.targets()
 	if err != nil {
-		return nil, err
+		return load{}, err
 	}
 	h := &asker{tally: t}
 	client, err := gnet.NewClient(h, gnet.WithNumEventLoop(min(runtime.NumCPU(), j.Shape.Conns)), gnet.WithLogger(quietLog{}))
@@ -27,21 +27,21 @@ func driveKeepalive(j job, t *tally) (func() error, error) {
 		err = client.Start()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("start clients: %w", err)
+		return load{}, fmt.Errorf("start clients: %w", err)
 	}
 	conns := make([]gnet.Conn, j.Shape.Conns)
 	for i := range conns {
 		if conns[i], err = h.dial(client, clientAddr(i%j.Shape.Clients), to[i%j.Shape.Clients%len(to)], newAsks(j.Shape, i)); err != nil {
-			return nil, errors.Join(fmt.Errorf("open connection %d of %d: %w", i+1, j.Shape.Conns, err), client.Stop())
+			return load{}, errors.Join(fmt.Errorf("open connection %d of %d: %w", i+1, j.Shape.Conns, err), client.Stop())
 		}
 	}
 	// Only now, so that the first to be open do not hold up the last.
 	for _, c := range conns {
 		if err := c.Wake(nil); err != nil {
-			return nil, errors.Join(err, client.Stop())
+			return load{}, errors.Join(err, client.Stop())
 		}
 	}
-	return func() error { return errors.Join(h.settle(j.Shape.Conns), client.Stop()) }, nil
+	return load{finish: func(*outcome) error { return errors.Join(h.settle(j.Shape.Conns), client.Stop()) }}, nil
 }
 
 // asker is the gnet event handler of the clients.
@@ -88,8 +88,7 @@ func noPortYet(_, _ string, c syscall.RawConn) error {
 // next composes the next ask.
 func (k *askerConn) next() []byte {
 	k.ask = k.asks.next()
-	k.ask.put(k.out)
-	copy(k.out[headerSize:], body(k.ask.Tag, upBody, k.ask.Up))
+	k.ask.compose(k.out)
 	return k.out
 }
 

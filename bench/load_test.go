@@ -14,7 +14,7 @@ import (
 // testJob is a short job for a workload.
 func testJob(t *testing.T, name string, targets []string) job {
 	t.Helper()
-	chosen, err := selectWorkloads([]string{name})
+	chosen, err := selectWorkloads([]string{name}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,6 +24,9 @@ func testJob(t *testing.T, name string, targets []string) job {
 // small makes a load that gets something done in a short window, also under the race detector on a busy machine.
 func small(s shape) shape {
 	s.Conns, s.Up, s.Down = min(s.Conns, 200), min(s.Up, 32<<10), min(s.Down, 32<<10)
+	if s.Driver == "latency" {
+		s.Conns, s.Rate = 8, 300
+	}
 	return s
 }
 
@@ -31,6 +34,11 @@ func small(s shape) shape {
 func TestLoads(t *testing.T) {
 	addrs := testServers(t)
 	for _, w := range workloads {
+		switch w.Name {
+		case "keepalive-1000", "bulk-down", "bulk-up", "latency-25", "latency-75", "clients-1k", "clients-100k", "clients-10m":
+			// Like others but for a number.
+			continue
+		}
 		t.Run(w.Name, func(t *testing.T) {
 			o, err := drive(context.Background(), testJob(t, w.Name, addrs))
 			if err != nil {
@@ -39,11 +47,14 @@ func TestLoads(t *testing.T) {
 			if o.Errors != 0 || o.Units == 0 {
 				t.Errorf("%d units, %d errors: %s", o.Units, o.Errors, o.First)
 			}
-			if o.Elapsed < 150*time.Millisecond || o.Elapsed > 10*time.Second {
+			if o.Elapsed < 150*time.Millisecond && w.Shape.Driver != "idle" || o.Elapsed > 10*time.Second {
 				t.Errorf("elapsed %v", o.Elapsed)
 			}
-			if o.Load.CPU <= 0 || o.Servers.CPU <= 0 || o.Proxy.RSS == 0 {
+			if o.Load.CPU <= 0 || o.Servers.CPU <= 0 || o.Proxy.RSS == 0 || o.Busy <= 0 || o.Switch.Voluntary <= 0 {
 				t.Errorf("%+v", o)
+			}
+			if is := w.Shape.Driver; (o.Latency != nil) != (is == "latency") || (o.Idle != nil) != (is == "idle") || (o.Storm != nil) != (is == "storm") {
+				t.Errorf("latency %v, idle %v, storm %v", o.Latency, o.Idle, o.Storm)
 			}
 		})
 	}
@@ -111,7 +122,7 @@ func curt(c net.Conn) {
 
 func TestLoadsSeeWhatIsWrong(t *testing.T) {
 	lying, hangingUp := badServer(t, liar), badServer(t, curt)
-	for _, name := range []string{"conn-server-close", "keepalive-64", "bulk-down"} {
+	for _, name := range []string{"conn-server-close", "keepalive-64", "bulk-down", "latency-50"} {
 		for want, addr := range map[string]string{"want": lying, "": hangingUp} {
 			o, err := drive(context.Background(), testJob(t, name, []string{addr}))
 			if err != nil {
@@ -145,6 +156,7 @@ func TestLoadsRefused(t *testing.T) {
 
 // A server that never answers makes an error, and the load still ends in time.
 func TestLoadsDoNotHang(t *testing.T) {
+	t.Parallel()
 	silent := badServer(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	var all sync.WaitGroup
 	for _, name := range []string{"conn-client-close", "keepalive-1", "bulk-both"} {

@@ -17,11 +17,16 @@ type thread struct {
 // use tells that s is the socket to abort if the thread does not come to its end.
 func (t *thread) use(s sock) { t.fd.Store(int64(s) + 1) }
 
-// runThreads runs n threads. Each has a P of its own, with two more for the rest of the process, and garbage is not collected from here on: see sock. A load makes little, and its
-// process ends with it.
-func runThreads(n int, body func(i int, t *thread)) (wait func() error) {
+// ownThreads lets n goroutines wait in the kernel as runThreads says.
+func ownThreads(n int) {
 	debug.SetGCPercent(-1)
 	runtime.GOMAXPROCS(n + 2)
+}
+
+// runThreads runs n threads. Each has a P of its own, with two more for the rest of the process, and garbage is not collected from here on: see sock. A load makes little, and its
+// process ends with it.
+func runThreads(n int, body func(i int, t *thread)) load {
+	ownThreads(n)
 	threads := make([]*thread, n)
 	for i := range threads {
 		t := &thread{done: make(chan struct{})}
@@ -31,7 +36,7 @@ func runThreads(n int, body func(i int, t *thread)) (wait func() error) {
 			body(i, t)
 		}()
 	}
-	return func() error { return settle(threads) }
+	return load{finish: func(*outcome) error { return settle(threads) }}
 }
 
 // settle waits for the threads to end, and aborts what stands still.

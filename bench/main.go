@@ -1,8 +1,8 @@
 // Command bench measures pen beside other proxies, as a black box: it starts each proxy, servers behind it and load in front of it, all on loopback, and compares rate, CPU time
 // and memory. It imports nothing of pen's.
 //
-//	go run ./bench            every peer that is installed, every workload, under 10 minutes
-//	go run ./bench --quick    the same in under a minute
+//	go run ./bench            every peer that is installed, every workload, under 15 minutes
+//	go run ./bench --quick    a part of it in under a minute
 //	go run ./bench --list     what there is to choose from
 //
 // Three processes take part in each measurement, so that the CPU time of the proxy's process tree is the proxy's alone: servers (gnet), the proxy, and load clients. Servers and
@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -65,12 +66,17 @@ func bench(args []string) int {
 // measure runs the whole benchmark and reports it. failed says that some measurement had errors.
 func measure(ctx context.Context, o *options) (failed bool, err error) {
 	raiseDescriptorLimit()
-	if o.json != "" {
-		// Now rather than after all the rounds.
-		if err := checkWritable(o.json); err != nil {
+	if o.strace {
+		if _, err := findStrace(); err != nil {
 			return false, err
 		}
 	}
+	// Now rather than after all the rounds.
+	before, err := o.checkFiles()
+	if err != nil {
+		return false, err
+	}
+	began := time.Now()
 	dir, err := os.MkdirTemp("", "pen-bench-")
 	if err != nil {
 		return false, err
@@ -88,15 +94,15 @@ func measure(ctx context.Context, o *options) (failed bool, err error) {
 	}
 	defer back.Stop(stopGrace)
 
-	p := newPlan(o, peers)
+	p := newPlan(o, peers, fileLimit())
 	rep := newReport(o, thisMachine(), p, missing)
-	r := &runner{dir: dir, servers: back.addrs, serversPid: back.Pid(), plan: p, progress: progress}
+	r := &runner{dir: dir, servers: back.addrs, serversPid: back.Pid(), plan: p, peak: o.peak, progress: progress}
 	err = r.run(ctx, rep)
 	progress.Clear()
-	fmt.Print(rep.Text())
-	if o.json != "" {
-		err = errors.Join(err, rep.WriteJSON(o.json))
-		fmt.Printf("\nevery figure of every round: %s\n", o.json)
+	rep.Took = time.Since(began)
+	if before != nil {
+		rep.before = rep.compareWith(before)
 	}
-	return rep.failed(), err
+	fmt.Print(rep.Text())
+	return rep.failed(), errors.Join(err, rep.writeFiles(os.Stdout))
 }

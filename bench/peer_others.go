@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 )
 
@@ -37,6 +37,10 @@ func haproxyArgv(p *peer, t task) ([]string, error) {
 	if t.Family == "bulk" {
 		splicing = "option splice-request\n\toption splice-response"
 	}
+	clients := 100_000
+	if t.Clients > 0 {
+		clients = t.slots()
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
 	nbthread %d
@@ -49,10 +53,11 @@ defaults
 	timeout server 60s
 listen bench
 	bind %s
+	backlog %d
 	balance roundrobin
-	stick-table type ip size 100k
+	stick-table type ip size %d
 	stick on src
-`, threads, maxConns, splicing, t.Listen)
+`, threads, t.allowed(), splicing, t.Listen, stormBacklog, clients)
 	for i, s := range t.Servers {
 		fmt.Fprintf(&b, "\tserver s%d %s\n", i, s)
 	}
@@ -109,11 +114,11 @@ events { worker_connections %d; }
 stream {
 	upstream bench {
 		hash $remote_addr consistent;
-`, load, t.Dir, threads, 4*maxConns, 2*maxConns)
+`, load, t.Dir, threads, 4*t.allowed(), 2*t.allowed())
 	for _, s := range t.Servers {
 		fmt.Fprintf(&b, "\t\tserver %s;\n", s)
 	}
-	fmt.Fprintf(&b, "\t}\n\tserver {\n\t\tlisten %s reuseport backlog=4096;\n\t\tproxy_pass bench;\n\t\tproxy_connect_timeout 5s;\n\t\tproxy_timeout 60s;\n\t}\n}\n", t.Listen)
+	fmt.Fprintf(&b, "\t}\n\tserver {\n\t\tlisten %s reuseport backlog=%d;\n\t\tproxy_pass bench;\n\t\tproxy_connect_timeout 5s;\n\t\tproxy_timeout 60s;\n\t}\n}\n", t.Listen, stormBacklog)
 	conf, err := writeFile(t.Dir, "nginx.conf", b.String())
 	return []string{p.Path, "-p", t.Dir, "-c", conf}, err
 }
@@ -133,7 +138,7 @@ func findOldPen() (program, error) {
 
 // PEN.md B1: in epoll mode, its default, old Pen never fails over, hence -P.
 func oldPenArgv(p *peer, t task) ([]string, error) {
-	return append([]string{p.Path, "-P", "-f", "-x", strconv.Itoa(maxConns), t.Listen}, t.Servers...), nil
+	return slices.Concat([]string{p.Path, "-P", "-f"}, penLimits(t), []string{t.Listen}, t.Servers), nil
 }
 
 func writeFile(dir, name, text string) (string, error) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,9 +18,11 @@ func penNotBuilt() (program, error) {
 	return program{}, errors.New("built from this checkout, or --pen PATH")
 }
 
-// getPen returns the pen binary at path, or if path is empty builds the module that holds the working directory to target.
-func getPen(ctx context.Context, path, target string) (program, error) {
+// getPen returns the pen binary that was asked for, or if none was builds the module that holds the working directory into dir.
+func getPen(ctx context.Context, o *options, dir string) (program, error) {
+	path := o.pen
 	if path == "" {
+		target := filepath.Join(dir, "pen")
 		if err := buildPen(ctx, target); err != nil {
 			return program{}, err
 		}
@@ -58,6 +61,9 @@ func buildPen(ctx context.Context, target string) error {
 	return nil
 }
 
+// unknownCommit stands for the commit of a binary that the go command did not stamp.
+const unknownCommit = "unknown commit"
+
 // commitOf is the commit a binary was built from, with a + if the tree had changes.
 func commitOf(info *buildinfo.BuildInfo) string {
 	var commit, changed string
@@ -70,14 +76,26 @@ func commitOf(info *buildinfo.BuildInfo) string {
 		}
 	}
 	if commit == "" {
-		return "unknown commit"
+		return unknownCommit
 	}
 	return commit + changed
 }
 
 func penArgv(p *peer, t task) ([]string, error) {
-	argv := append([]string{p.Path, "-f", "-x", strconv.Itoa(maxConns)}, p.Flags...)
-	return append(append(argv, t.Listen), t.Servers...), nil
+	argv := slices.Concat([]string{p.Path, "-f"}, penLimits(t), p.Flags, []string{t.Listen}, t.Servers)
+	return argv, nil
+}
+
+// penLimits are the flags, old Pen's and ours alike, for the sizes that a task needs.
+func penLimits(t task) []string {
+	flags := []string{"-x", strconv.Itoa(t.allowed())}
+	if t.Clients > 0 {
+		flags = append(flags, "-c", strconv.Itoa(t.slots()))
+	}
+	if t.Family == "storm" {
+		flags = append(flags, "-q", strconv.Itoa(stormBacklog))
+	}
+	return flags
 }
 
 func firstLine(s string) string {

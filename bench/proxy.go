@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -14,6 +15,8 @@ import (
 type running struct {
 	addrs []string
 	proxy *child // nil: direct
+	path  string // of the proxy's binary
+	dir   string // for its files; goes with it. Empty: none
 }
 
 func (r *running) pid() int {
@@ -24,10 +27,21 @@ func (r *running) pid() int {
 }
 
 func (r *running) stop() error {
+	if r.dir != "" {
+		defer os.RemoveAll(r.dir)
+	}
 	if r.proxy == nil {
 		return nil
 	}
 	return r.proxy.Stop(stopGrace)
+}
+
+// explain says more about an error, if it is that the proxy has ended.
+func (r *running) explain(err error) error {
+	if r.proxy == nil || !r.proxy.Ended() {
+		return err
+	}
+	return fmt.Errorf("%s ended: %w: %s", filepath.Base(r.path), errors.Join(r.proxy.err, err), r.proxy.Said())
 }
 
 // startPeer starts a peer and returns when an ask through it is answered. It chooses where the peer listens.
@@ -66,7 +80,7 @@ func tryPeer(ctx context.Context, p *peer, t task) (*running, error) {
 		c.Stop(0)
 		return nil, fmt.Errorf("start %s: %w: %s", p.Label, err, c.Said())
 	}
-	return &running{[]string{t.Listen}, c}, nil
+	return &running{addrs: []string{t.Listen}, proxy: c, path: p.Path}, nil
 }
 
 // awaitAnswer returns when an ask to addr is answered, or with an error when the child has ended or startLimit is over.
@@ -101,9 +115,9 @@ func askOnce(addr string) error {
 		return err
 	}
 	ask := header{Magic: magicAsk, Tag: uint64(os.Getpid()), Up: smallUp, Down: smallDown}
-	out := make([]byte, headerSize, headerSize+smallUp)
-	ask.put(out)
-	if _, err := c.Write(append(out, body(ask.Tag, upBody, ask.Up)...)); err != nil {
+	out := make([]byte, headerSize+smallUp)
+	ask.compose(out)
+	if _, err := c.Write(out); err != nil {
 		return err
 	}
 	in := make([]byte, headerSize+smallDown)

@@ -1,52 +1,13 @@
 package main
 
 import (
-	"maps"
+	"os"
+	"os/exec"
+	"runtime"
 	"slices"
+	"strings"
+	"time"
 )
-
-// measurement is one round of one cell. Its field names in JSON carry the units.
-type measurement struct {
-	Round      int     `json:"round"`
-	Units      int64   `json:"units"`
-	Elapsed    float64 `json:"elapsed_seconds"`
-	Rate       float64 `json:"units_per_second"`
-	CPU        float64 `json:"proxy_cpu_seconds"`
-	User       float64 `json:"proxy_user_seconds"`
-	System     float64 `json:"proxy_system_seconds"`
-	RSS        int64   `json:"proxy_rss_bytes"`
-	ServersCPU float64 `json:"servers_cpu_seconds"`
-	LoadCPU    float64 `json:"load_cpu_seconds"`
-	Errors     int64   `json:"errors,omitempty"`
-	Error      string  `json:"error,omitempty"` // the first
-}
-
-// valid says that every byte of it was right, so that its figures may be compared.
-func (m measurement) valid() bool { return m.Errors == 0 && m.Error == "" && m.Units > 0 }
-
-func newMeasurement(o outcome) measurement {
-	m := measurement{
-		Units:      o.Units,
-		Elapsed:    o.Elapsed.Seconds(),
-		CPU:        o.Proxy.CPU.Seconds(),
-		User:       o.Proxy.User.Seconds(),
-		System:     o.Proxy.System.Seconds(),
-		RSS:        o.Proxy.RSS,
-		ServersCPU: o.Servers.CPU.Seconds(),
-		LoadCPU:    o.Load.CPU.Seconds(),
-		Errors:     o.Errors,
-		Error:      o.First,
-	}
-	if m.Elapsed > 0 {
-		m.Rate = float64(m.Units) / m.Elapsed
-	}
-	if m.Units == 0 && m.Error == "" {
-		m.Error = "nothing was done in the time measured"
-	}
-	return m
-}
-
-func failedMeasurement(err error) measurement { return measurement{Errors: 1, Error: err.Error()} }
 
 // cell is one peer's rounds of one workload.
 type cell struct {
@@ -66,30 +27,30 @@ func (c *cell) failures() int {
 // last is the latest round. The cell has one.
 func (c *cell) last() measurement { return c.Rounds[len(c.Rounds)-1] }
 
-// figure is something a measurement tells.
-type figure func(m measurement) float64
-
-func rateOf(m measurement) float64        { return m.Rate }
-func cpuPerUnit(m measurement) float64    { return m.CPU / float64(m.Units) }
-func coresOf(m measurement) float64       { return m.CPU / m.Elapsed }
-func serverCoresOf(m measurement) float64 { return m.ServersCPU / m.Elapsed }
-func loadCoresOf(m measurement) float64   { return m.LoadCPU / m.Elapsed }
-func rssOf(m measurement) float64         { return float64(m.RSS) }
-
-// byRound is a figure of each valid round.
+// byRound is a figure of each valid round that tells it.
 func (c *cell) byRound(f figure) map[int]float64 {
 	values := map[int]float64{}
 	for _, m := range c.Rounds {
-		if m.valid() {
-			values[m.Round] = f(m)
+		if v, told := f(m); told && m.valid() {
+			values[m.Round] = v
 		}
 	}
 	return values
 }
 
-func (c *cell) spread(f figure) spread {
-	return spreadOf(slices.Collect(maps.Values(c.byRound(f))))
+// values are those of byRound, in the order of the rounds.
+func (c *cell) values(f figure) []float64 {
+	by := c.byRound(f)
+	var v []float64
+	for _, m := range c.Rounds {
+		if x, told := by[m.Round]; told {
+			v = append(v, x)
+		}
+	}
+	return v
 }
+
+func (c *cell) spread(f figure) spread { return spreadOf(c.values(f)) }
 
 // ratio is reference ÷ c, pair by pair.
 func (c *cell) ratio(reference *cell, f figure) spread {
@@ -99,16 +60,41 @@ func (c *cell) ratio(reference *cell, f figure) spread {
 // report is all that was found. Owned by one goroutine.
 type report struct {
 	Interrupted bool
+	Took        time.Duration // the whole run, once it is over
 
-	plan    *plan
-	opts    *options
-	missing []missingPeer
-	machine machine
-	cells   [][]*cell // by workload and peer
+	plan       *plan
+	opts       *options
+	missing    []missingPeer
+	machine    machine
+	conditions conditions
+	cells      [][]*cell // by workload and peer
+	before     *comparison
+}
+
+// conditions are those settings of the machine and of the harness that figures depend on, beside the machine itself.
+type conditions struct {
+	Congestion string `json:"congestion_control"` // sysctl net.ipv4.tcp_congestion_control
+	MaxProcs   int    `json:"gomaxprocs"`
+	Checkout   string `json:"checkout"` // commit of the working directory, from which pen is built unless --pen says otherwise; with a + if it had changes
+}
+
+func theseConditions() conditions {
+	return conditions{Congestion: firstLine(contents("/proc/sys/net/ipv4/tcp_congestion_control")), MaxProcs: runtime.GOMAXPROCS(0), Checkout: checkout()}
+}
+
+// checkout asks git, because a binary knows its commit only if the go command was let stamp it.
+func checkout() string {
+	c := exec.Command("git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+")
+	c.Env = append(os.Environ(), "GIT_OPTIONAL_LOCKS=0")
+	said, err := c.Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(said))
 }
 
 func newReport(o *options, m machine, p *plan, missing []missingPeer) *report {
-	r := &report{plan: p, opts: o, missing: missing, machine: m}
+	r := &report{plan: p, opts: o, missing: missing, machine: m, conditions: theseConditions()}
 	for range p.Workloads {
 		row := make([]*cell, len(p.Peers))
 		for i := range row {
@@ -123,18 +109,19 @@ func (r *report) cell(workload, peer int) *cell { return r.cells[workload][peer]
 
 // reference is the index of the peer that the others are compared with: the first pen, or failing that the first proxy.
 func (r *report) reference() int {
-	at := 0
-	for i, p := range slices.Backward(r.plan.Peers) {
-		if !p.direct() {
-			at = i
-		}
+	if i := slices.IndexFunc(r.plan.Peers, func(p *peer) bool { return p.Kind.name == "pen" }); i >= 0 {
+		return i
 	}
-	for i, p := range slices.Backward(r.plan.Peers) {
-		if p.Kind.name == "pen" {
-			at = i
-		}
-	}
-	return at
+	return max(0, slices.IndexFunc(r.plan.Peers, func(p *peer) bool { return !p.direct() }))
+}
+
+// yardstick says that a peer is no proxy that anyone would use, but a limit to measure by.
+func (p *peer) yardstick() bool { return p.Kind.baseline }
+
+// rival says that a peer is one that the reference would be ahead of.
+func (r *report) rival(i int) bool {
+	p := r.plan.Peers[i]
+	return i != r.reference() && !p.yardstick() && p.Kind.name != "pen"
 }
 
 func (r *report) failed() bool {
@@ -146,4 +133,20 @@ func (r *report) failed() bool {
 		}
 	}
 	return false
+}
+
+// families are the indices of the workloads, those of one family together, in the order in which the families appear.
+func (r *report) families() [][]int {
+	var all [][]int
+	at := map[string]int{}
+	for w, l := range r.plan.Workloads {
+		i, seen := at[l.Family]
+		if !seen {
+			i = len(all)
+			at[l.Family] = i
+			all = append(all, nil)
+		}
+		all[i] = append(all[i], w)
+	}
+	return all
 }

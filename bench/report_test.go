@@ -1,13 +1,15 @@
 package main
 
 import (
-	"encoding/json"
+	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // testReport is a report with figures that are easy to follow.
@@ -22,16 +24,15 @@ func testReport(t *testing.T) *report {
 		peers = append(peers, &peer{spec: s})
 	}
 	peers[1].program = program{Version: "pen 1", Commit: "abc+"}
-	chosen, err := selectWorkloads([]string{"conn-server-close", "bulk-down"})
-	if err != nil {
-		t.Fatal(err)
+	chosen := []workload{
+		{Name: "conn-server-close", Family: "conn", Title: "connections per second, the server closes first", Unit: connection},
+		{Name: "bulk-down", Family: "bulk", Title: "bulk throughput, servers to clients", Unit: byteUnit},
 	}
 	m := machine{CPU: "Slow", Cores: 2, Memory: 4 << 30, OS: "Debian", Kernel: "6.1", Go: "go1.26 amd64", Busy: 0.1, Time: "2026-01-02T03:04:05Z"}
-	r := newReport(&options{args: []string{"--rounds", "2"}}, m, &plan{pace: pace{2, 100 * time.Millisecond, time.Second}, Seed: 1, Workloads: chosen, Peers: peers}, []missingPeer{{"nginx", "not installed: apt-get install nginx"}})
-	ok := func(round int, units int64, cpu float64, rss int64) measurement {
-		return newMeasurement(outcome{Units: units, Elapsed: time.Second, Proxy: usage{CPU: time.Duration(cpu * 1e9), RSS: rss},
-			Servers: usage{CPU: 300 * time.Millisecond}, Load: usage{CPU: 400 * time.Millisecond}}).in(round)
-	}
+	r := newReport(&options{args: []string{"--rounds", "2"}}, m, &plan{pace: pace{Rounds: 2, Warm: 100 * time.Millisecond, Window: time.Second}, Seed: 1, Workloads: chosen, Peers: peers},
+		[]missingPeer{{"nginx", "not installed: apt-get install nginx"}})
+	r.conditions = conditions{Congestion: "cubic", MaxProcs: 2, Checkout: "def"}
+	r.Took = 83 * time.Second
 	r.cell(0, 0).Rounds = []measurement{ok(0, 20000, 0, 0), ok(1, 24000, 0, 0)}
 	r.cell(0, 1).Rounds = []measurement{ok(0, 12000, 0.6, 10<<20), ok(1, 12600, 0.64, 12<<20)}
 	r.cell(0, 2).Rounds = []measurement{ok(0, 10000, 0.8, 20<<20), ok(1, 10000, 0.5, 20<<20)}
@@ -43,48 +44,36 @@ func testReport(t *testing.T) *report {
 	return r
 }
 
-func (m measurement) in(round int) measurement {
-	m.Round = round
+// ok is a round of one second with nothing wrong.
+func ok(round int, units int64, cpu float64, rss int64) measurement {
+	m := measurement{Round: round, Units: units, Elapsed: 1, Rate: float64(units), CPU: cpu, User: cpu / 4, System: cpu * 3 / 4, RSS: rss, ServersCPU: 0.3, LoadCPU: 0.4, SystemCPU: cpu + 0.8}
+	if cpu > 0 {
+		m.Voluntary, m.Involuntary = units/20, units/100
+	}
 	return m
 }
 
-const wantTable = `machine  Slow, 2 cores, 4 GiB, Debian, Linux 6.1, go1.26 amd64
-run      bench --rounds 2, 2026-01-02T03:04:05Z
-method   2 rounds of 1 s after 0.1 s of warm-up, in random order (--seed 1), each peer freshly started, every byte checked
-peer     pen: pen 1, abc+, default settings, but for flags given with it
-peer     haproxy: HAProxy, tcp mode, 2 threads, stick table; splicing always for bulk, by its own judgement else
-peer     oldpen: Ulric Eriksson's Pen as Debian has it, with -P (PEN.md B1)
-missing  nginx: not installed: apt-get install nginx
-
-connections per second, the server closes first (one request each, 32 at a time)
-  peer           rate         pen ÷ peer   CPU per connection         pen ÷ peer   cores: proxy servers load        RSS
-  ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-  direct     22 000/s   0.56 (0.53–0.60)                    –                                      0.30 0.40          –
-  pen        12 300/s                                50.40 µs                                 0.62 0.30 0.40   11.0 MiB
-  haproxy    10 000/s   1.23 (1.20–1.26)             65.00 µs   0.82 (0.62–1.02)              0.65 0.30 0.40   20.0 MiB
-  oldpen !    6 000/s               2.00            100.00 µs               0.50              0.60 0.30 0.40    5.0 MiB
-  ! oldpen: 1 of 2 rounds failed and left out, 3 errors; the first: connect 127.0.0.1:1: connection refused
-
-bulk throughput, servers to clients (8 connections)
-  peer            rate   pen ÷ peer   CPU per GB   pen ÷ peer   cores: proxy servers load        RSS
-  ──────────────────────────────────────────────────────────────────────────────────────────────────
-  direct             –                         –                                        –          –
-  pen        2.00 GB/s                   0.250 s                           0.50 0.30 0.40   10.0 MiB
-  haproxy            –                         –                                        –          –
-  oldpen !           –                         –                                        –          –
-  ! oldpen: 1 of 1 round failed and left out, 1 error; the first: i/o timeout
-
-pen ÷ peer: median of the ratios of paired rounds (lowest–highest). Rate: above 1 pen is faster. CPU: below 1 it needs less.
-CPU and RSS are of the proxy's whole process tree; cores are CPU seconds per second.
-`
-
-func TestTable(t *testing.T) {
-	if got := testReport(t).Text(); got != wantTable {
-		t.Errorf("got\n%s\nwant\n%s", got, wantTable)
+// golden compares text with a file of testdata, which -update writes anew.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	file = filepath.Join("testdata", file)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := contents(file); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
-func TestTableOfABusyMachine(t *testing.T) {
+var update = flag.Bool("update", false, "write the files of testdata anew")
+
+func TestText(t *testing.T) {
+	golden(t, "report.txt", testReport(t).Text())
+}
+
+func TestTextOfABusyMachine(t *testing.T) {
 	r := testReport(t)
 	r.machine.Busy = 1.5
 	r.Interrupted = true
@@ -93,6 +82,21 @@ func TestTableOfABusyMachine(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, r.Text())
 		}
 	}
+}
+
+// Whatever was measured, the report fits a terminal of 120 columns.
+func TestTextFits(t *testing.T) {
+	for name, r := range map[string]*report{"small": testReport(t), "full": fullReport(t)} {
+		for line := range strings.Lines(r.Text()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > tableWidth {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
+		}
+	}
+}
+
+func TestTextOfEveryView(t *testing.T) {
+	golden(t, "full.txt", fullReport(t).Text())
 }
 
 func TestFailed(t *testing.T) {
@@ -126,44 +130,49 @@ func TestReference(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "out.json")
 	r := testReport(t)
-	if err := r.WriteJSON(file); err != nil {
+	r.opts.json = filepath.Join(t.TempDir(), "out.json")
+	if err := r.writeFiles(io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	var back jsonReport
-	if err := json.Unmarshal([]byte(contents(file)), &back); err != nil {
+	back, err := readReport(r.opts.json)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if back.Format != jsonFormat || back.Reference != "pen" || len(back.Peers) != 4 || len(back.Missing) != 1 || back.Machine.Kernel != "6.1" || back.Window != 1 {
 		t.Errorf("%+v", back)
 	}
+	if back.Commit != "abc+" || back.Started != "2026-01-02T03:04:05Z" || back.Took != 83 || back.Conditions != (conditions{"cubic", 2, "def"}) {
+		t.Errorf("%+v", back)
+	}
 	ha := back.Workloads[0].Peers[2]
-	if ha.Name != "haproxy" || ha.Rate.Median != 10000 || ha.RateRatio.N != 2 || len(ha.Rounds) != 2 || ha.Rounds[1].CPU != 0.5 {
+	if ha.Name != "haproxy" || ha.Rate.Median != 10000 || ha.RateRatio.N != 2 || ha.RateRatio.Coverage != 0.5 || len(ha.Rounds) != 2 || ha.Rounds[1].CPU != 0.5 || ha.Switches.Median != 0.06 {
 		t.Errorf("%+v", ha)
 	}
-	if d := back.Workloads[0].Peers[0]; d.CPU.N != 0 || d.CPURatio.N != 0 || d.RateRatio.N != 2 {
+	if d := back.Workloads[0].Peers[0]; d.CPU.N != 0 || d.CPURatio.N != 0 || d.RateRatio.N != 2 || d.AllCPU.N != 2 {
 		t.Errorf("direct: %+v", d)
 	}
 	if back.Workloads[0].Peers[3].Rounds[1].Error == "" {
 		t.Error("the error is lost")
 	}
+	if v := back.Workloads[0].Verdicts; len(v) != 2 || v[0].Rival.Peer != "haproxy" || v[0].Rival.Word != "seems ahead of" {
+		t.Errorf("verdicts %+v", v)
+	}
 }
 
-func TestWords(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1 000", 1234567: "1 234 567"} {
-		if got := grouped(n); got != want {
-			t.Errorf("grouped(%d) = %q, want %q", n, got, want)
-		}
+func TestWriteFiles(t *testing.T) {
+	r := testReport(t)
+	dir := t.TempDir()
+	r.opts.json, r.opts.html = filepath.Join(dir, "no", "folder"), filepath.Join(dir, "page.html")
+	if _, err := r.opts.checkFiles(); err == nil {
+		t.Error("a file that cannot be written passes")
 	}
-	for got, want := range map[string]string{
-		connection.rate(12345.6): "12 346/s", byteUnit.rate(1.5e9): "1.50 GB/s",
-		request.cpu(12.5e-6): "12.50 µs", byteUnit.cpu(0.25e-9): "0.250 s",
-		ratioText(spread{}): "–", ratioText(spread{1.5, 1, 2, 3}): "1.50 (1.00–2.00)", ratioText(spread{1.5, 1.5, 1.5, 1}): "1.50",
-	} {
-		if got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
+	var said strings.Builder
+	if err := r.writeFiles(&said); err == nil {
+		t.Error("a file was not written, and that is no error")
+	}
+	if !strings.Contains(contents(r.opts.html), "</html>") || !strings.Contains(said.String(), r.opts.html) || strings.Contains(said.String(), r.opts.json) {
+		t.Errorf("said %q", said.String())
 	}
 }
 

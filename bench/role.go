@@ -110,17 +110,27 @@ func drive(ctx context.Context, j job) (outcome, error) {
 		if ctx.Err() == nil && limit.Err() != nil {
 			err = fmt.Errorf("load took longer than %v", j.limit())
 		}
-		return outcome{}, fmt.Errorf("%w: %s", err, c.Said())
+		return outcome{}, c.explain(err)
 	}
 	var o outcome
 	if err := json.Unmarshal([]byte(out.String()), &o); err != nil {
-		return outcome{}, fmt.Errorf("read what load says: %w: %s", err, c.Said())
+		return outcome{}, c.explain(fmt.Errorf("read what load says: %w", err))
 	}
 	return o, nil
 }
 
 // roleArgv is the command line that makes this very binary play a part, even if its file has gone meanwhile (go run deletes it at the end).
 func roleArgv(name string) []string { return []string{"/proc/self/exe", roleWord, name} }
+
+// fileLimit is how many files the children may have open.
+func fileLimit() int {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return 0
+	}
+	const plenty = 1 << 30
+	return int(min(l.Cur, plenty))
+}
 
 // raiseDescriptorLimit raises the soft limit to the hard one, for the children: what Go raised for itself by itself it takes back when it starts them.
 func raiseDescriptorLimit() {

@@ -24,12 +24,12 @@ func testRunner(t *testing.T, peers ...*peer) (*runner, *report) {
 	if len(back.addrs) != serverCount {
 		t.Fatalf("servers at %v", back.addrs)
 	}
-	chosen, err := selectWorkloads([]string{"bulk-both"})
+	chosen, err := selectWorkloads([]string{"bulk-both"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	chosen[0].Shape = small(chosen[0].Shape)
-	p := &plan{pace: pace{3, 20 * time.Millisecond, 60 * time.Millisecond}, Workloads: chosen, Peers: peers, Steps: order(3, len(chosen), len(peers), 1)}
+	p := &plan{pace: pace{3, 20 * time.Millisecond, 60 * time.Millisecond}, Workloads: chosen, Peers: peers, Steps: order(3, chosen, peers, 1)}
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestProxyDies(t *testing.T) {
 	p := &peer{spec{"mortal", k, nil}, program{Path: "/bin/mortal"}}
 	r, rep := testRunner(t, p)
 	r.plan.Window = time.Second
-	m := r.one(context.Background(), rep.plan.Workloads[0], p)
+	m := r.one(context.Background(), rep.plan.Workloads[0], p, nil)
 	if m.valid() || !strings.Contains(m.Error, "mortal ended") || !strings.Contains(m.Error, "out of luck") {
 		t.Errorf("%+v", m)
 	}
@@ -115,19 +115,6 @@ func TestFindPeers(t *testing.T) {
 	o.chosen = true
 	if _, _, err := findPeers(context.Background(), o, t.TempDir(), nil); err == nil {
 		t.Error("a peer asked for by name is missing, and that is no error")
-	}
-}
-
-func TestProgress(t *testing.T) {
-	p := &progress{}
-	p.Start(40, 1500*time.Millisecond)
-	if got := p.stand(); got != "  0%  1:00 left" {
-		t.Errorf("at the start: %q", got)
-	}
-	p.done, p.skipped = 10, 10
-	p.began = time.Now().Add(-20 * time.Second)
-	if got := p.stand(); got != " 50%  0:40 left" {
-		t.Errorf("half way: %q", got)
 	}
 }
 

@@ -61,6 +61,12 @@ func getHeader(b []byte) header {
 	}
 }
 
+// compose writes an ask with its body into b, which has its length.
+func (h header) compose(b []byte) {
+	h.put(b)
+	copy(b[headerSize:], body(h.Tag, upBody, h.Up))
+}
+
 var errGarbled = errors.New("the server got other bytes than were sent")
 
 // parseAsk reads an ask's header; b holds at least headerSize bytes.
