@@ -18,14 +18,14 @@ type progress struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	began   time.Time
-	guess   time.Duration // length of one step, until some have been seen
-	steps   int
-	done    int
+	began  time.Time
+	guess  time.Duration // length of one step, until some have been seen
+	steps  int
+	done   int
 	missed int
-	now     string    // what is being measured
-	since   time.Time // zero: nothing
-	last    string    // what the latest measurement found
+	now    string    // what is being measured
+	since  time.Time // zero: nothing
+	last   string    // what the latest measurement found
 
 	// owned by the caller's goroutine; nil: no line is being rewritten
 	stop    chan struct{}
