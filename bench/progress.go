@@ -110,8 +110,8 @@ func found(m measurement, u unit) string {
 	return u.rate(m.Rate)
 }
 
-// Skip takes note of a measurement that is left out.
-func (p *progress) Skip() {
+// Omit takes note of a measurement that is left out.
+func (p *progress) Omit() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.missed++

@@ -72,7 +72,7 @@ func TestProgressInAFile(t *testing.T) {
 	p.Start(2, time.Second)
 	p.Step("one")
 	p.Done(&cell{Rounds: []measurement{ok(0, 5, 0, 0)}}, request)
-	p.Skip()
+	p.Omit()
 	p.Clear()
 	got := strings.Split(contents(f.Name()), "\n")
 	if len(got) != 3 || got[0] != "building pen" || got[1] != " 50%  0:00 left  one  5/s" || got[2] != "" {

@@ -45,7 +45,7 @@ func (r *runner) run(ctx context.Context, rep *report) error {
 		w, p := r.plan.Workloads[s.Workload], r.plan.Peers[s.Peer]
 		cell := rep.cell(s.Workload, s.Peer)
 		if cell.failures() >= giveUp || w.fills(p.Kind) && r.kept[cell] == nil {
-			r.progress.Skip()
+			r.progress.Omit()
 			continue
 		}
 		r.progress.Step(fmt.Sprintf("round %d/%d  %s  %s", s.Round+1, r.plan.Rounds, w.Name, p.Label))

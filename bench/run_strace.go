@@ -12,7 +12,7 @@ func (r *runner) countCalls(ctx context.Context, rep *report) bool {
 	for _, s := range r.plan.Strace {
 		w, p, c := r.plan.Workloads[s.Workload], r.plan.Peers[s.Peer], rep.cell(s.Workload, s.Peer)
 		if c.failures() > 0 {
-			r.progress.Skip()
+			r.progress.Omit()
 			continue
 		}
 		r.progress.Step(fmt.Sprintf("strace  %s  %s", w.Name, p.Label))
