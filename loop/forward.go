@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// turnBytes is what one direction of one connection may move before others have their turn, bytes. Four pipes' worth: enough to amortise the wake-up, about a millisecond of copying.
+	// turnBytes is what one direction of one connection may move before others have their turn, bytes. Two pipes' worth: enough to amortise the wake-up, about a millisecond of copying.
 	turnBytes = 1 << 20
 
 	// tellBytes is how far the servers' byte counts may lag behind a running connection; less would touch a shared cache line at every event.

@@ -2,17 +2,22 @@ package loop
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"sync/atomic"
-	"syscall"
 
 	"pen/internal/sys"
 )
 
-// How the raw poller waits (measured, DESIGN.md section 6).
+// How the raw poller waits (measured, docs/performance.md).
 const (
-	busyWaitMillis = 5   // a raw wait holds its P for at most this long
-	busyWaits      = 2   // empty raw waits in a row before the loop goes to sleep properly
-	eventBatch     = 256 // events taken per wait
+	emptyWaits = 2   // raw waits in a row that brought nothing before the loop goes to sleep properly
+	eventBatch = 256 // events taken per wait
+
+	// untimed and timed are how long a raw wait may last, in milliseconds. A timeout costs 7 % of a small request's CPU time: a timer is armed and disarmed for each wait. None is needed, because the
+	// Go runtime's monitor wants the P back after 10 ms, sends the thread a signal and so ends the wait; unless that is switched off.
+	untimed = -1
+	timed   = 5
 )
 
 // rawPoller waits in the kernel behind the scheduler's back while there is traffic, so that nothing is handed off and nothing has to be handed back, and with an ordinary blocking wait once it is idle,
@@ -22,6 +27,7 @@ type rawPoller struct {
 	epoll *sys.FD
 	bell  *sys.FD // eventfd others ring
 	clock int     // the descriptor addClock was given
+	limit int     // of a raw wait: untimed or timed
 
 	// owned by the loop
 	events [eventBatch]sys.Event
@@ -32,7 +38,10 @@ type rawPoller struct {
 }
 
 func openRawPoller() (p *rawPoller, err error) {
-	p = new(rawPoller)
+	p = &rawPoller{limit: untimed}
+	if strings.Contains(os.Getenv("GODEBUG"), "asyncpreemptoff=1") {
+		p.limit = timed
+	}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -79,12 +88,12 @@ func (p *rawPoller) soon() { p.again = true }
 func (p *rawPoller) run(h hooks) {
 	empty := 0 // raw waits in a row that brought nothing
 	for {
-		n, e := p.wait(empty)
+		n := p.wait(empty)
 		switch {
 		case n == 1 && int(p.events[0].Fd) == p.clock: // time passing is no sign of traffic: an idle loop goes back to sleep at once
 		case n > 0:
 			empty = 0
-		case e == 0 && !p.again: // an interrupted wait says nothing about traffic, nor does one that was only a look
+		case !p.again: // timed out or interrupted; one that was only a look says nothing about traffic
 			empty++
 		}
 		for i := range n {
@@ -103,14 +112,17 @@ func (p *rawPoller) run(h hooks) {
 	}
 }
 
-func (p *rawPoller) wait(empty int) (int, syscall.Errno) {
+func (p *rawPoller) wait(empty int) int {
 	switch {
 	case p.again:
-		return sys.EpollWaitRaw(p.epoll.Int(), p.events[:], 0)
-	case empty < busyWaits:
-		return sys.EpollWaitRaw(p.epoll.Int(), p.events[:], busyWaitMillis)
+		n, _ := sys.EpollWaitRaw(p.epoll.Int(), p.events[:], 0)
+		return n
+	case empty < emptyWaits:
+		n, _ := sys.EpollWaitRaw(p.epoll.Int(), p.events[:], p.limit)
+		return n
 	}
-	return sys.EpollWait(p.epoll.Int(), p.events[:])
+	n, _ := sys.EpollWait(p.epoll.Int(), p.events[:])
+	return n
 }
 
 func (p *rawPoller) close() {

@@ -62,8 +62,8 @@ func define(o *Options, version *bool) []section {
 
 	moving := newSection("Moving bytes")
 	add(moving, "splice", "", "MODE", &o.Splice, "auto", oneOf("auto", "always", "never"), "move bytes inside the kernel: auto (for bulk), always, never")
-	add(moving, "pipe-size", "", "BYTES", &o.PipeSize, "256k", pipeSize, "what a splice pipe can hold: a power of two, 4k to 1m")
-	add(moving, "pipes", "", "N", &o.Pipes, "256", whole(0, maxPipes), "pipes at most, shared out over the loops")
+	add(moving, "pipe-size", "", "BYTES", &o.PipeSize, "512k", pipeSize, "what a splice pipe can hold: a power of two, 4k to 1m")
+	add(moving, "pipes", "", "N", &o.Pipes, "128", whole(0, maxPipes), "pipes at most, shared out over the loops")
 
 	loops := newSection("Loops and CPUs")
 	add(loops, "loops", "", "N", &o.Loops, "0", whole(0, maxLoops), "event loops; 0 one for each CPU allowed")

@@ -31,7 +31,7 @@ func defaults() Options {
 
 		Clients: 2048, Prefix: TrackPrefix{32, 128}, Blacklist: 30 * time.Second,
 		MaxConns: 500, ConnectTimeout: 5 * time.Second, Backlog: 500, AcceptBatch: 100, Keepalive: time.Minute, UserTimeout: time.Minute,
-		Splice: "auto", PipeSize: 256 << 10, Pipes: 256,
+		Splice: "auto", PipeSize: 512 << 10, Pipes: 128,
 		Steer: "off", Congestion: "auto", Shortcuts: "on", Poller: "raw",
 		Check: "tcp", CheckInterval: 2 * time.Second, CheckTimeout: time.Second, Rise: 2, Fall: 3,
 		Drain: 10 * time.Second,

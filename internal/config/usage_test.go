@@ -47,7 +47,7 @@ func TestUsage(t *testing.T) {
 		`  -O, --command CMD +run a control command; .*`,
 		`  -D    there is no delayed forward`,
 		`  -S N  the table of servers grows by itself`,
-		`      --pipe-size BYTES +what a splice pipe can hold: a power of two, 4k to 1m \(default 256k\)`,
+		`      --pipe-size BYTES +what a splice pipe can hold: a power of two, 4k to 1m \(default 512k\)`,
 	} {
 		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(text.String()) {
 			t.Errorf("no line like %s", want)
@@ -80,7 +80,7 @@ func TestSections(t *testing.T) {
 		{"x", "max-conns", "N", "500", "connections at once; if not given, lowered to what the descriptors allow"},
 		{"r", "roundrobin", "", "", "take the servers in turn, do not use the memory of clients"},
 		{"d", "debug", "", "", "log more; may be repeated"},
-		{"", "pipe-size", "BYTES", "256k", "what a splice pipe can hold: a power of two, 4k to 1m"},
+		{"", "pipe-size", "BYTES", "512k", "what a splice pipe can hold: a power of two, 4k to 1m"},
 		{"", "idle-timeout", "SEC", "0", "close a connection so long after its last byte; 0 never"},
 		{"o", "", "CMD", "", "the same as -O"},
 		{"S", "", "N", "", "the table of servers grows by itself"},

