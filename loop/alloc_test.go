@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"pen/internal/balance"
 	"pen/internal/sys"
@@ -176,4 +177,11 @@ func (h *rounds) turn() bool {
 	h.turns++
 	h.poll.soon()
 	return h.turns < turnsPerRun
+}
+
+// Every byte of a connection is paid for as often as there are connections: beyond 240 the allocator would take 256.
+func TestConnectionIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(conn{}); n > 240 {
+		t.Errorf("a connection takes %d bytes", n)
+	}
 }

@@ -120,26 +120,29 @@ func (h *half) pending() bool { return h.tail != nil || h.pipe != nil && h.pipe.
 func (h *half) over() bool    { return h.shut || h.broken }
 
 // conn is one connection: a client, the server it was given, and a direction each way. Owned by its loop.
+// It takes 240 bytes, one of the allocator's sizes: the next is 256. There are many.
 type conn struct {
 	client, server end
 	up, down       half // client to server, server to client
 
-	peer    netip.AddrPort  // the client; zero on a Unix socket
-	chosen  *balance.Server // nil: none yet, or given back
-	why     balance.Why
+	peer    netip.AddrPort   // the client; zero on a Unix socket
+	chosen  *balance.Server  // nil: none yet, or given back
 	attempt *balance.Attempt // of a connection that is looking for its server; from the loop's stock
 	filter  Filter           // rewrites what the client sends; nil mostly
+	timer   timer
+	next    *conn // of the free list
 
-	timer  timer
+	due    uint32 // tick at which its time is up, if timed
 	active uint32 // tick of the last byte moved
 	since  uint32 // tick at which the present state was entered
+	number uint32 // what the operator calls it
 
+	why    balance.Why
 	state  state
 	cause  account.Cause
 	ending ending // how a lingering connection is to end
+	timed  bool   // in the wheel
 	queued bool   // on the loop's ready list: not to be reused before it has come off
-	next   *conn  // of the free list
-	number uint32 // what the operator calls it
 	idler  bool   // has no client
 	tuned  bool   // the server's socket has its options
 }

@@ -24,8 +24,8 @@ func TestTimeoutsSetWhileTheWheelLagsAreNotCutShort(t *testing.T) {
 	}
 	var c conn
 	h.setTimer(&c, time.Second)
-	if least := h.present() + ticks(time.Second); c.timer.at < least {
-		t.Errorf("a second's timeout is due %d ticks early", least-c.timer.at)
+	if least := h.present() + ticks(time.Second); c.due < least {
+		t.Errorf("a second's timeout is due %d ticks early", least-c.due)
 	}
 	h.cancelTimer(&c)
 	h.enterState(&c, dead)

@@ -17,11 +17,9 @@ const (
 // ticks rounds a duration up to whole ticks.
 func ticks(d time.Duration) uint32 { return uint32((d + tick - 1) / tick) }
 
-// timer is a connection's place in the wheel.
+// timer is a connection's place in its slot of the wheel.
 type timer struct {
 	prev, next *conn
-	at         uint32 // tick it is due
-	set        bool
 }
 
 // wheel is a hashed timer wheel (Varghese and Lauck 1987, scheme 6): setting and cancelling are O(1), a tick looks at one slot. The zero value is ready. Owned by the loop.
@@ -34,7 +32,8 @@ type wheel struct {
 func (w *wheel) set(c *conn, at uint32) {
 	w.cancel(c)
 	head := &w.slots[at%wheelSlots]
-	c.timer = timer{next: *head, at: at, set: true}
+	c.timer = timer{next: *head}
+	c.due, c.timed = at, true
 	if *head != nil {
 		(*head).timer.prev = c
 	}
@@ -44,18 +43,19 @@ func (w *wheel) set(c *conn, at uint32) {
 
 func (w *wheel) cancel(c *conn) {
 	t := &c.timer
-	if !t.set {
+	if !c.timed {
 		return
 	}
 	if t.prev != nil {
 		t.prev.timer.next = t.next
 	} else {
-		w.slots[t.at%wheelSlots] = t.next
+		w.slots[c.due%wheelSlots] = t.next
 	}
 	if t.next != nil {
 		t.next.timer.prev = t.prev
 	}
 	*t = timer{}
+	c.timed = false
 	w.count--
 }
 
@@ -66,7 +66,7 @@ func (w *wheel) advance(to uint32, budget int, expire func(*conn)) {
 		w.now++
 		for c := w.slots[w.now%wheelSlots]; c != nil; {
 			next := c.timer.next
-			if int32(w.now-c.timer.at) >= 0 {
+			if int32(w.now-c.due) >= 0 {
 				if budget == 0 {
 					w.now-- // the slot is not done with
 					return

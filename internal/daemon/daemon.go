@@ -47,6 +47,8 @@ type Daemon struct {
 
 	// atomic: written by whoever applies a state, which is Build, then the language
 	access atomic.Pointer[accesslog.Log] // nil: what clients send is not logged
+
+	watch watch
 }
 
 // Build opens everything that can refuse to be opened, and then gives up root. All or nothing.
@@ -72,6 +74,7 @@ func Build(o *config.Options, log *slog.Logger, level *slog.LevelVar) (d *Daemon
 	if err := d.open(cfg); err != nil {
 		return d, err
 	}
+	d.beWatched()
 	return d, d.settle()
 }
 
@@ -196,6 +199,8 @@ func (d *Daemon) Serve() {
 	s := d.language.State()
 	d.log.Info("listening", "address", s.Listen, "servers", len(s.Plan.Servers))
 
+	beside.Go(d.ready(ctx))
+
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	var patience <-chan time.Time // runs out when draining has taken long enough
@@ -211,6 +216,7 @@ func (d *Daemon) Serve() {
 				d.log.Info("draining", "signal", sig, "connections", d.group.Live(), "for", d.options.Drain)
 				patience = time.After(d.options.Drain)
 				d.group.Drain()
+				d.end()
 			default:
 				d.group.Stop()
 			}
@@ -232,6 +238,7 @@ const expiryBudget = 100_000
 
 // reload is what HUP asks for: the log's file and the country database are opened anew, and the configuration is read again. A bad file changes nothing.
 func (d *Daemon) reload() {
+	defer d.reloading()()
 	if access := d.access.Load(); access != nil {
 		if err := access.Reopen(); err != nil {
 			d.log.Error("reopen the log", "error", err)
