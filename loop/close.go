@@ -25,9 +25,16 @@ func (l *Loop) abort(c *conn, gone *end) {
 	l.startLinger(c, gone, byReset)
 }
 
+// resetBy is the cause when an end is gone by an error: its errno tells a peer that said so from one that fell silent.
 func (c *conn) resetBy(gone *end) account.Cause {
-	if gone == &c.server {
+	lost := syscall.Errno(gone.errno) == syscall.ETIMEDOUT
+	switch {
+	case gone == &c.server && lost:
+		return account.ServerLost
+	case gone == &c.server:
 		return account.ServerReset
+	case lost:
+		return account.ClientLost
 	}
 	return account.ClientReset
 }
@@ -63,7 +70,7 @@ func failure(e *end) syscall.Errno {
 // Invariant: nothing is pending, since a source's end or error is met only by reading, and reading waits until the bytes before it are out.
 func (l *Loop) linger(c *conn) {
 	s, to := c.survivor()
-	late := l.clock-c.since >= ticks(lingerTime)
+	late := l.clock-c.active >= ticks(lingerTime)
 	switch {
 	case late, to.broken, failure(s) != 0, c.ending == byReset && unsent(s) == 0, c.ending == byFin && l.discard(s):
 		l.close(c, c.cause)
@@ -104,6 +111,9 @@ func (l *Loop) close(c *conn, why account.Cause) {
 		sys.ResetOnClose(int(s.fd))
 	}
 	l.tell(c)
+	if why.Abnormal() || l.witness != nil {
+		l.record(c, why)
+	}
 	l.empty(&c.up)
 	l.empty(&c.down)
 	l.cancelTimer(c)
@@ -120,7 +130,7 @@ func (l *Loop) close(c *conn, why account.Cause) {
 	if c.idler {
 		l.idlers--
 	}
-	l.endAttempt(c)
+	l.endSearch(c)
 	l.numbers.put(c.number)
 	c.state = dead
 	l.live--

@@ -53,14 +53,15 @@ type end struct {
 	fd       int32  // -1: none
 	serial   uint16 // what its events are known by; never 0
 	watching watching
-	readable bool // reading may bring something: set by events, cleared by EAGAIN or a short read
-	writable bool // writing may take something: set by events, cleared by EAGAIN or a short write
-	thorough bool // a short read does not mean that there is nothing left: RDHUP, HUP or ERR was seen, or urgent data, or it is a Unix socket
-	finned   bool // an event of its own said RDHUP: what is there to be read is all that will ever be
-	stands   bool // an event of its own said OUT and no error: it is connected
-	urgent   bool // urgent data was seen: no splice gets past its mark
-	reset    bool // an error of the connection has shown itself to another call; the reads after it would take it for an end of file
-	failed   bool // ERR was seen and not yet looked into
+	readable bool  // reading may bring something: set by events, cleared by EAGAIN or a short read
+	writable bool  // writing may take something: set by events, cleared by EAGAIN or a short write
+	thorough bool  // a short read does not mean that there is nothing left: RDHUP, HUP or ERR was seen, or urgent data, or it is a Unix socket
+	finned   bool  // an event of its own said RDHUP: what is there to be read is all that will ever be
+	stands   bool  // an event of its own said OUT and no error: it is connected
+	urgent   bool  // urgent data was seen: no splice gets past its mark
+	reset    bool  // an error of the connection has shown itself to another call; the reads after it would take it for an end of file
+	failed   bool  // ERR was seen and not yet looked into
+	errno    uint8 // that ended it; 0 none
 }
 
 // watching is what the poller was asked to report of an end.
@@ -120,21 +121,20 @@ func (h *half) pending() bool { return h.tail != nil || h.pipe != nil && h.pipe.
 func (h *half) over() bool    { return h.shut || h.broken }
 
 // conn is one connection: a client, the server it was given, and a direction each way. Owned by its loop.
-// It takes 240 bytes, one of the allocator's sizes: the next is 256. There are many.
+// It takes 256 bytes, one of the allocator's sizes: the next is 288. There are many.
 type conn struct {
 	client, server end
 	up, down       half // client to server, server to client
 
-	peer    netip.AddrPort   // the client; zero on a Unix socket
-	chosen  *balance.Server  // nil: none yet, or given back
-	attempt *balance.Attempt // of a connection that is looking for its server; from the loop's stock
-	filter  Filter           // rewrites what the client sends; nil mostly
-	timer   timer
-	next    *conn // of the free list
+	peer   netip.AddrPort  // the client; zero on a Unix socket
+	chosen *balance.Server // nil: none yet, or given back
+	search *search         // of a connection that is looking for its server; from the loop's stock
+	filter Filter          // rewrites what the client sends; nil mostly
+	timer  timer
+	next   *conn // of the free list
 
+	marks         // when it came to what
 	due    uint32 // tick at which its time is up, if timed
-	active uint32 // tick of the last byte moved
-	since  uint32 // tick at which the present state was entered
 	number uint32 // what the operator calls it
 
 	why    balance.Why
@@ -183,7 +183,7 @@ func (l *Loop) open(fd int, peer netip.AddrPort) *conn {
 	} else {
 		l.free = c.next
 	}
-	*c = conn{peer: peer, number: l.numbers.get()}
+	*c = conn{peer: peer, number: l.numbers.get(), marks: marks{began: l.now()}}
 	c.client = end{conn: c, fd: int32(fd), readable: true, writable: true, thorough: l.listener.unix}
 	c.server = end{conn: c, fd: -1}
 	c.up.flow.Start(l.cfg.Splice)

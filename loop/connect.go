@@ -15,16 +15,12 @@ func (l *Loop) connect(c *conn) {
 	l.enterState(c, connecting)
 	for {
 		now := l.now()
-		choice, ok := l.balancer.Choose(c.balanceClient(), now, l.attemptOf(c))
+		choice, ok := l.balancer.Choose(c.balanceClient(), now, &l.searchOf(c).Attempt)
 		if !ok {
-			why := account.NoServer
-			if c.attempt.Denied() {
-				why = account.Denied
-			}
 			if c.up.pending() { // bytes that nobody will get: the client is to know
 				sys.ResetOnClose(int(c.client.fd))
 			}
-			l.close(c, why)
+			l.close(c, l.unserved(c))
 			return
 		}
 		c.chosen, c.why = choice.Server, choice.Why
@@ -47,26 +43,51 @@ func (l *Loop) connect(c *conn) {
 	}
 }
 
-// attemptOf returns the connection's walk over the servers, begun if it is not. Only connections that are looking for a server have one: idle ones are many.
-func (l *Loop) attemptOf(c *conn) *balance.Attempt {
-	if c.attempt != nil {
-		return c.attempt
-	}
-	if last := len(l.attempts) - 1; last >= 0 {
-		c.attempt = l.attempts[last]
-		l.attempts = l.attempts[:last]
-	} else {
-		c.attempt = new(balance.Attempt)
-	}
-	return c.attempt
+// search is a connection's walk over the servers. Only connections that are looking for a server have one: idle ones are many.
+type search struct {
+	balance.Attempt
+	last    *balance.Server // tried
+	failure syscall.Errno   // of that one
 }
 
-func (l *Loop) endAttempt(c *conn) {
-	if c.attempt != nil {
-		*c.attempt = balance.Attempt{}
-		l.attempts = append(l.attempts, c.attempt)
-		c.attempt = nil
+// searchOf returns the connection's search, begun if it is not.
+func (l *Loop) searchOf(c *conn) *search {
+	if c.search != nil {
+		return c.search
 	}
+	if last := len(l.searches) - 1; last >= 0 {
+		c.search = l.searches[last]
+		l.searches = l.searches[:last]
+	} else {
+		c.search = new(search)
+	}
+	return c.search
+}
+
+func (l *Loop) endSearch(c *conn) {
+	if c.search != nil {
+		*c.search = search{}
+		l.searches = append(l.searches, c.search)
+		c.search = nil
+	}
+}
+
+// unserved is why a client got no server.
+func (l *Loop) unserved(c *conn) account.Cause {
+	s := c.search
+	switch {
+	case s.Denied():
+		return account.Denied
+	case s.last == nil && l.balancer.Full(l.now()):
+		return account.AtLimit
+	case s.last == nil:
+		return account.NoServer
+	case ours(s.failure):
+		return account.Local
+	case s.failure == syscall.ETIMEDOUT:
+		return account.ConnectTimedOut
+	}
+	return account.ConnectRefused
 }
 
 // dial starts a connection to the chosen server. EINPROGRESS: its event will come.
@@ -233,6 +254,9 @@ func (l *Loop) undial(c *conn, e syscall.Errno) {
 	l.drop(&c.server)
 	server := c.chosen
 	c.chosen = nil
+	if c.search != nil {
+		c.search.last, c.search.failure = server, e
+	}
 	switch {
 	case ours(e):
 		l.ledger.Add(account.LocalErrors, 1)
@@ -264,8 +288,13 @@ func ours(e syscall.Errno) bool {
 // established starts forwarding: the server stands, and whatever the client has sent already goes out at once. What the server says will be announced: to be read it must be watched anyway.
 func (l *Loop) established(c *conn) {
 	c.server.writable = true
-	l.balancer.Connected(c.balanceClient(), l.now(), c.chosen, c.attempt)
-	l.endAttempt(c)
+	now := l.now()
+	c.connected = c.mark(now)
+	if c.up.bytes > 0 { // by greet
+		c.firstUp = c.connected
+	}
+	l.balancer.Connected(c.balanceClient(), now, c.chosen, &c.search.Attempt)
+	l.endSearch(c)
 	plan := l.balancer.Plan()
 	unheard := c.up.bytes == 0 && !c.up.pending() // a filter that the operator asked for just now would begin in the middle
 	if plan.Forwarded && unheard && c.peer.IsValid() && l.cfg.NewFilter != nil {

@@ -69,7 +69,7 @@ func TestNoServerClosesTheClient(t *testing.T) {
 		if got, err := io.ReadAll(r.dial()); len(got) != 0 || err != nil {
 			t.Errorf("read %q, %v", got, err)
 		}
-		r.ended(account.NoServer, 1)
+		r.ended(account.ConnectRefused, 1)
 	})
 }
 
@@ -89,7 +89,7 @@ func TestOurOwnTroubleIsNoServersFault(t *testing.T) {
 		sys.Fault.Connect = func() syscall.Errno { return syscall.EADDRNOTAVAIL }
 		r := newRig(t, poller, []string{serve(t, echo), serve(t, echo)}, nil)
 		io.ReadAll(r.dial())
-		r.ended(account.NoServer, 1)
+		r.ended(account.Local, 1)
 		r.count(account.LocalErrors, 2)
 		for _, s := range r.plan.Servers {
 			if h := r.slots.Get(s.ID).Health(r.loops[0].now()); h != (backend.Health{}) {

@@ -27,9 +27,12 @@ func (l *Loop) carry(c *conn) {
 	if c.state != forwarding {
 		return
 	}
-	if c.up.eof && !c.down.over() && failure(&c.client) != 0 {
-		l.abort(c, &c.client)
-		return
+	if c.up.eof && !c.down.over() {
+		if e := failure(&c.client); e != 0 {
+			c.client.errno = uint8(e)
+			l.abort(c, &c.client)
+			return
+		}
 	}
 	if c.down.eof && !c.up.over() {
 		if e := failure(&c.server); e != 0 {
@@ -47,6 +50,9 @@ func (l *Loop) carry(c *conn) {
 	carried := c.up.bytes + c.down.bytes
 	if carried != before {
 		c.active = l.clock
+		if c.firstUp == 0 || c.firstDown == 0 {
+			l.noteFirst(c)
+		}
 	}
 	if carried-c.up.told-c.down.told >= tellBytes {
 		l.tell(c)
@@ -85,6 +91,7 @@ func (l *Loop) forward(c *conn, h *half, src, dst *end) {
 			return
 		}
 		if e != 0 && e != syscall.EAGAIN {
+			src.errno = uint8(e)
 			l.abort(c, src)
 			return
 		}
@@ -267,6 +274,7 @@ func (l *Loop) flush(c *conn, h *half, dst *end) {
 // The destination is read to its end all the same: a server that answers and closes without reading its client to the end has still answered.
 func (l *Loop) giveUp(c *conn, h *half, dst *end, e syscall.Errno) {
 	h.broken = true
+	dst.errno = uint8(e)
 	l.empty(h)
 	if !c.up.eof && !c.down.eof { // no FIN yet; one that is still to be read names the cause after all
 		c.cause = c.resetBy(dst)

@@ -48,7 +48,9 @@ type Loop struct {
 	spare      *sys.FD
 	free       *conn // closed connections for reuse, linked by next
 	tails      []*tail
-	attempts   []*balance.Attempt
+	searches   []*search
+	closes     account.Closes // the last abnormal endings
+	witness    Witness        // nil: nobody is told of endings
 	state      loopState
 	complaints complaints
 

@@ -96,7 +96,7 @@ func (l *Loop) cancelTimer(c *conn) { l.wheel.cancel(c) }
 func (l *Loop) enterState(c *conn, s state) {
 	l.startTicking()
 	c.state = s
-	c.since, c.active = l.clock, l.clock
+	c.active = l.clock
 }
 
 // startTicking has the clock running, and sets a wheel that stood still to the present.

@@ -12,6 +12,7 @@ type line struct {
 	client  netip.Addr // invalid: a client on a Unix socket
 	server  string
 	request []byte
+	whole   bool // request is the line, all of it
 }
 
 // request returns the first line of data, at most most bytes of it: a part of data, not a copy.
@@ -28,6 +29,9 @@ func request(data []byte, most int) []byte {
 
 // appendFileLine appends the line as Pen's log file has it. A Unix client's address is empty, as Pen's is.
 func (e *line) appendFileLine(b []byte) []byte {
+	if e.whole {
+		return append(append(b, e.request...), '\n')
+	}
 	b = e.appendClient(b)
 	b = append(b, ' ')
 	b = strconv.AppendInt(b, e.at/1e9, 10)
@@ -46,6 +50,9 @@ func (e *line) appendFileLine(b []byte) []byte {
 // appendDatagram appends the line as Pen sends it to penlogd. Unlike in a file, a long request is not cut at 100 bytes, and bytes that are not ASCII stay as they are.
 // A Unix client is "-": Pen sends uninitialised memory there, and nothing at all would make Debian's penlogd take the request for the server and die (PEN.md B19).
 func (e *line) appendDatagram(b []byte) []byte {
+	if e.whole {
+		return e.appendFileLine(b)
+	}
 	start := len(b)
 	b = append(b, "+ "...)
 	if e.client.IsValid() {

@@ -57,6 +57,15 @@ func Open(dest string, report *slog.Logger) (*Log, error) {
 	return start(dest, s, lines, reportEvery, report), nil
 }
 
+// OpenEndings opens a log of endings, one line for each, in a format other than Pen's. For the rest it is like Open.
+func OpenEndings(dest string, report *slog.Logger) (*Log, error) {
+	s, err := openSink(dest)
+	if err != nil {
+		return nil, fmt.Errorf("open log %s: %w", dest, err)
+	}
+	return start(dest, s, newRing(fileLines, maxEnding), reportEvery, report), nil
+}
+
 // start takes ownership of s.
 func start(dest string, s sink, lines *ring, pause time.Duration, report *slog.Logger) *Log {
 	l := &Log{
@@ -85,7 +94,11 @@ func (l *Log) Line(now int64, client netip.Addr, server string, data []byte) {
 		l.drop(1)
 		return
 	}
-	number, ok := l.lines.put(now, client, server, data)
+	l.count(l.lines.put(now, client, server, data))
+}
+
+// count sees to it that a line that was put is written, or was lost.
+func (l *Log) count(number uint64, ok bool) {
 	switch {
 	case !ok:
 		l.drop(1)

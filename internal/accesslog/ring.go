@@ -43,7 +43,16 @@ func newRing(lines, most int) *ring {
 
 // put copies a line in, data cut to its request, and returns its number. It is false when the ring is full. Any goroutine may call it.
 func (r *ring) put(now int64, client netip.Addr, server string, data []byte) (number uint64, ok bool) {
-	data = request(data, r.most)
+	return r.take(line{at: now, client: client, server: server}, request(data, r.most))
+}
+
+// putWhole is put for a line that is formatted already, without its newline; it must fit.
+func (r *ring) putWhole(text []byte) (number uint64, ok bool) {
+	return r.take(line{whole: true}, text)
+}
+
+// take puts a line with a copy of text. (A line that brought it along would have text escape to the heap.)
+func (r *ring) take(e line, text []byte) (number uint64, ok bool) {
 	for {
 		number = r.head.Load()
 		c, turn := r.at(number)
@@ -54,9 +63,9 @@ func (r *ring) put(now int64, client netip.Addr, server string, data []byte) (nu
 			continue // another caller has just taken this number
 		}
 		if r.head.CompareAndSwap(number, number+1) {
-			c.line.at, c.client, c.server = now, client, server
 			from := int(number&r.mask) * r.most
-			c.request = append(r.text[from:from:from+r.most], data...)
+			e.request = append(r.text[from:from:from+r.most], text...)
+			c.line = e
 			c.turn.Store(turn + 1)
 			return number, true
 		}

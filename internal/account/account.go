@@ -45,10 +45,16 @@ const (
 	Forced                   // closed by the operator
 	BadRequest               // what the client sent could not be given its header safely
 	Answered                 // the dummy's answer was given
+	ConnectRefused           // every server tried refused, the last one at least
+	ConnectTimedOut          // the last server tried did not answer in time
+	AtLimit                  // servers there are, but those that would do have as many connections as they may
+	ClientLost               // the client no longer acknowledged anything
+	ServerLost               // nor did the server
 	nCauses
 )
 
-var causeNames = [nCauses]string{"client_fin", "server_fin", "client_reset", "server_reset", "no_server", "idle", "drained", "local", "denied", "forced", "bad_request", "answered"}
+var causeNames = [nCauses]string{"client_fin", "server_fin", "client_reset", "server_reset", "no_server", "idle", "drained", "local", "denied", "forced", "bad_request", "answered",
+	"connect_refused", "connect_timeout", "limit", "client_lost", "server_lost"}
 
 func (c Cause) String() string { return causeNames[c] }
 

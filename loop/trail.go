@@ -1,0 +1,92 @@
+package loop
+
+import (
+	"slices"
+	"syscall"
+	"time"
+
+	"pen/internal/account"
+)
+
+// marks are the moments of a connection. Times since it began are in microseconds, 0 for never, and stop at 71 minutes.
+type marks struct {
+	began                         int64 // accepted; unix ns
+	connected, firstUp, firstDown uint32
+	active                        uint32 // tick of the last byte moved, or at which the present state was entered
+}
+
+// mark is a moment as microseconds since the connection began.
+func (m *marks) mark(now int64) uint32 {
+	return uint32(min(max(now-m.began, 1000)/1000, 1<<32-1))
+}
+
+// noteFirst marks the first bytes that a side has taken. They are found out about at the end of a turn, some microseconds late.
+func (l *Loop) noteFirst(c *conn) {
+	now := l.now()
+	if c.firstUp == 0 && c.up.bytes > 0 {
+		c.firstUp = c.mark(now)
+	}
+	if c.firstDown == 0 && c.down.bytes > 0 {
+		c.firstDown = c.mark(now)
+	}
+}
+
+// Witness is told of every ending. Closed must not block, and may not keep the trail.
+type Witness interface {
+	Closed(t *account.Trail)
+}
+
+// record writes down how a connection ended, while it still has everything.
+func (l *Loop) record(c *conn, why account.Cause) {
+	if c.idler {
+		return
+	}
+	if c.firstUp == 0 || c.firstDown == 0 {
+		l.noteFirst(c)
+	}
+	now := l.now()
+	t := account.Trail{
+		Ended: now, Client: c.peer, Cause: why, Number: int(c.number), Up: c.up.bytes, Down: c.down.bytes,
+		Connected: since(c.connected), FirstUp: since(c.firstUp), FirstDown: since(c.firstDown), Lasted: time.Duration(now - c.began),
+	}
+	switch {
+	case c.chosen != nil:
+		t.Server, t.Why = c.chosen.Name, c.why.String()
+	case c.search != nil && c.search.last != nil:
+		t.Server, t.Why, t.Errno = c.search.last.Name, c.why.String(), c.search.failure
+	}
+	switch why {
+	case account.ClientReset, account.ClientLost:
+		t.Errno = syscall.Errno(c.client.errno)
+	case account.ServerReset, account.ServerLost:
+		t.Errno = syscall.Errno(c.server.errno)
+	}
+	if why.Abnormal() {
+		l.closes.Keep(&t)
+	}
+	if l.witness != nil {
+		l.witness.Closed(&t)
+	}
+}
+
+func since(mark uint32) time.Duration {
+	if mark == 0 {
+		return account.Never
+	}
+	return time.Duration(mark) * time.Microsecond
+}
+
+// Closes returns the last abnormal endings of all loops, the oldest first.
+func (g *Group) Closes() []account.Trail {
+	var all []account.Trail
+	g.ask(func(l *Loop) {
+		for t := range l.closes.Each {
+			all = append(all, *t)
+		}
+	})
+	slices.SortStableFunc(all, func(a, b account.Trail) int { return int(min(max(a.Ended-b.Ended, -1), 1)) })
+	return all
+}
+
+// WitnessBy has every ending told to w, from now on; nil: to nobody.
+func (g *Group) WitnessBy(w Witness) { g.ask(func(l *Loop) { l.witness = w }) }

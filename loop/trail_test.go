@@ -1,0 +1,159 @@
+package loop
+
+import (
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"pen/internal/account"
+	"pen/internal/balance"
+	"pen/internal/sys"
+)
+
+// memory is a witness that remembers.
+type memory struct{ trails []account.Trail }
+
+func (m *memory) Closed(t *account.Trail) { m.trails = append(m.trails, *t) }
+
+// The ways a connection can end: each has a cause of its own, told alike by the ledger, the witness and, if it is abnormal, the memory of the last endings.
+func TestEveryEndingHasItsCause(t *testing.T) {
+	question, answer := []byte("question"), []byte("answer")
+	served := func(h *hand, f *farm) (client, server *peer) {
+		client = h.dial()
+		client.send(question)
+		h.calm()
+		server = f.take()
+		server.recv()
+		server.send(answer)
+		h.calm()
+		client.recv()
+		return client, server
+	}
+	for _, test := range []struct {
+		name  string
+		tweak func(*Config, *balance.Plan)
+		live  func(h *hand, f *farm)
+		want  account.Cause
+		errno syscall.Errno
+		none  bool // no server was tried
+	}{
+		{name: "the client ends", want: account.ClientFin, live: func(h *hand, f *farm) {
+			client, server := served(h, f)
+			client.shut()
+			h.calm()
+			server.close()
+		}},
+		{name: "the server ends", want: account.ServerFin, live: func(h *hand, f *farm) {
+			client, server := served(h, f)
+			server.close()
+			h.calm()
+			client.close()
+		}},
+		{name: "the server ends, and that is that", want: account.ServerFin, tweak: func(_ *Config, p *balance.Plan) { p.FastClose = balance.FastUp }, live: func(h *hand, f *farm) {
+			_, server := served(h, f)
+			server.close()
+		}},
+		{name: "the client resets", want: account.ClientReset, errno: syscall.ECONNRESET, live: func(h *hand, f *farm) {
+			client, _ := served(h, f)
+			client.reset()
+		}},
+		{name: "the server resets", want: account.ServerReset, errno: syscall.ECONNRESET, live: func(h *hand, f *farm) {
+			_, server := served(h, f)
+			server.reset()
+		}},
+		{name: "the client falls silent", want: account.ClientLost, errno: syscall.ETIMEDOUT, live: func(h *hand, f *farm) {
+			served(h, f)
+			h.only().client.errno = uint8(syscall.ETIMEDOUT) // what a read answers when TCP_USER_TIMEOUT has passed
+			h.abort(h.only(), &h.only().client)
+		}},
+		{name: "the server falls silent", want: account.ServerLost, errno: syscall.ETIMEDOUT, live: func(h *hand, f *farm) {
+			served(h, f)
+			h.only().server.errno = uint8(syscall.ETIMEDOUT)
+			h.abort(h.only(), &h.only().server)
+		}},
+		{name: "the server refuses", want: account.ConnectRefused, errno: syscall.ECONNREFUSED, live: func(h *hand, f *farm) {
+			f.fd.Close()
+			h.dial().send(question)
+		}},
+		{name: "the stubborn client's server refuses", want: account.ConnectRefused, errno: syscall.ECONNREFUSED, tweak: func(_ *Config, p *balance.Plan) { p.Stubborn = true }, live: func(h *hand, f *farm) {
+			f.fd.Close()
+			h.dial().send(question)
+		}},
+		{name: "the server does not answer", want: account.ConnectTimedOut, errno: syscall.ETIMEDOUT, tweak: func(_ *Config, p *balance.Plan) { p.ConnectTimeout = 50 * time.Millisecond }, live: func(h *hand, f *farm) {
+			h.plan.Servers[0].Addr = address(blackHole(h.t))
+			h.balancer.Publish(h.plan)
+			h.dial()
+		}},
+		{name: "the server is banned", want: account.NoServer, none: true, live: func(h *hand, f *farm) {
+			h.slots.Get(h.plan.Servers[0].ID).Ban(1 << 62)
+			h.dial()
+		}},
+		{name: "the server is drained", want: account.NoServer, none: true, live: func(h *hand, f *farm) {
+			h.slots.Get(h.plan.Servers[0].ID).SetDrained(true)
+			h.dial()
+		}},
+		{name: "the server is full", want: account.AtLimit, none: true, tweak: func(_ *Config, p *balance.Plan) { p.Servers[0].Soft = 1 }, live: func(h *hand, f *farm) {
+			slot := h.slots.Get(h.plan.Servers[0].ID)
+			slot.Take(0)
+			h.dial()
+			h.until(func() bool { return h.totals().Counts[account.Accepted] == 1 && h.live == 0 }, "the client is turned away")
+			slot.Release()
+		}},
+		{name: "nothing moves", want: account.Idle, tweak: func(_ *Config, p *balance.Plan) { p.IdleTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) { served(h, f) }},
+		{name: "the operator closes it", want: account.Forced, live: func(h *hand, f *farm) {
+			served(h, f)
+			h.close(h.only(), account.Forced)
+		}},
+		{name: "the process ends", want: account.Drained, live: func(h *hand, f *farm) {
+			served(h, f)
+			h.stop()
+		}},
+		{name: "no address is left", want: account.Local, errno: syscall.EADDRNOTAVAIL, live: func(h *hand, f *farm) {
+			clearFaults(h.t)
+			client := h.dial() // before it is our turn to be short
+			sys.Fault.Connect = func() syscall.Errno { return syscall.EADDRNOTAVAIL }
+			client.send(question)
+		}},
+		{name: "the request is no good", want: account.BadRequest, tweak: func(c *Config, p *balance.Plan) {
+			p.Forwarded, c.NewFilter = true, func(netip.Addr) Filter { return new(marking) }
+		}, live: func(h *hand, f *farm) { h.dial().send([]byte("x")) }},
+		{name: "the dummy answers", want: account.Answered, none: true, tweak: func(_ *Config, p *balance.Plan) { p.Dummy = true }, live: func(h *hand, f *farm) { h.dial().send(question) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFarm(t)
+			h := newHand(t, []string{f.addr}, test.tweak)
+			m := new(memory)
+			h.witness = m
+			test.live(h, f)
+			h.until(func() bool { return len(m.trails) == 1 && h.Loop.live == 0 }, "the connection has ended")
+			if got := h.ended(); got != test.want {
+				t.Errorf("the ledger says %v, want %v", got, test.want)
+			}
+			got := m.trails[0]
+			server := h.plan.Servers[0].Name
+			if test.none {
+				server = ""
+			}
+			if got.Cause != test.want || got.Errno != test.errno || got.Server != server || got.Lasted <= 0 || !got.Client.IsValid() {
+				t.Errorf("trail %+v; want cause %v, errno %v, server %q", got, test.want, test.errno, server)
+			}
+			if connected := got.Connected != account.Never; connected != (got.Why != "" && test.errno != syscall.ECONNREFUSED && test.want != account.ConnectTimedOut && test.want != account.Local) {
+				t.Errorf("connected after %v", got.Connected)
+			}
+			if got.Down > 0 && (got.FirstUp == account.Never || got.FirstDown == account.Never || got.FirstDown > got.Lasted || got.FirstUp < got.Connected) {
+				t.Errorf("times in disorder: %+v", got)
+			}
+			kept := 0
+			for trail := range h.closes.Each {
+				kept++
+				if *trail != got {
+					t.Errorf("kept %+v, told %+v", *trail, got)
+				}
+			}
+			if want := test.want.Abnormal(); (kept == 1) != want {
+				t.Errorf("%d kept, abnormal %v", kept, want)
+			}
+		})
+	}
+}
