@@ -33,23 +33,23 @@ type Cause uint8
 
 // The causes. A FIN is named after the side that sent the first one.
 const (
-	ClientFin   Cause = iota // the client ended first, all bytes delivered
-	ServerFin                // the server ended first, all bytes delivered
-	ClientReset              // the client's RST, handed on to the server
-	ServerReset              // the server's RST, handed on to the client
-	NoServer                 // no server could be had
-	Idle                     // no byte moved for the idle timeout
-	Drained                  // the process ended before the connection did
-	Local                    // out of descriptors or memory here
-	Denied                   // the client may not come in
-	Forced                   // closed by the operator
-	BadRequest               // what the client sent could not be given its header safely
-	Answered                 // the dummy's answer was given
-	ConnectRefused           // every server tried refused, the last one at least
-	ConnectTimedOut          // the last server tried did not answer in time
-	AtLimit                  // servers there are, but those that would do have as many connections as they may
-	ClientLost               // the client no longer acknowledged anything
-	ServerLost               // nor did the server
+	ClientFin       Cause = iota // the client ended first, all bytes delivered
+	ServerFin                    // the server ended first, all bytes delivered
+	ClientReset                  // the client's RST, handed on to the server
+	ServerReset                  // the server's RST, handed on to the client
+	NoServer                     // no server could be had
+	Idle                         // no byte moved for the idle timeout
+	Drained                      // the process ended before the connection did
+	Local                        // out of descriptors or memory here
+	Denied                       // the client may not come in
+	Forced                       // closed by the operator
+	BadRequest                   // what the client sent could not be given its header safely
+	Answered                     // the dummy's answer was given
+	ConnectRefused               // every server tried refused, the last one at least
+	ConnectTimedOut              // the last server tried did not answer in time
+	AtLimit                      // servers there are, but those that would do have as many connections as they may
+	ClientLost                   // the client no longer acknowledged anything
+	ServerLost                   // nor did the server
 	nCauses
 )
 

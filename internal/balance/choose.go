@@ -41,7 +41,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	if first {
 		initial := p.find(b.table.Visit(key, now))
 		switch {
-		case !p.admits(p.ClientACL, c.Addr.Addr()):
+		case !p.letsIn(c.Addr.Addr()):
 			a.stage = denied
 		case p.RoundRobin:
 			last, a.home = initial, roaming
@@ -57,7 +57,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	// A client who may not come in gets the abuse server, never any other (PEN.md B9).
 	if a.stage == denied {
 		a.stage = turnedAway
-		if p.Abuse != nil && p.admits(p.Abuse.ACL, c.Addr.Addr()) && try(p.Abuse, p.abuse, now, verdicts) {
+		if p.Abuse != nil && p.take(p.Abuse, p.abuse, c, now, verdicts) {
 			return b.answer(p.Abuse, AbuseNumber, Abuse)
 		}
 	}
@@ -75,7 +75,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	// The emergency server. It is nobody's home.
 	if a.stage == emergency {
 		a.stage, a.turn = failingOpen, 0
-		if p.Emergency != nil && p.admits(p.Emergency.ACL, c.Addr.Addr()) && try(p.Emergency, p.emergency, now, 0) {
+		if p.Emergency != nil && p.take(p.Emergency, p.emergency, c, now, 0) {
 			a.emergencyTried = true
 			return b.answer(p.Emergency, EmergencyNumber, Emergency)
 		}
@@ -91,7 +91,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	}
 	if a.stage == lastResort {
 		a.stage = over
-		if p.Emergency != nil && !a.emergencyTried && p.admits(p.Emergency.ACL, c.Addr.Addr()) && try(p.Emergency, p.emergency, now, verdicts) {
+		if p.Emergency != nil && !a.emergencyTried && p.take(p.Emergency, p.emergency, c, now, verdicts) {
 			return b.answer(p.Emergency, EmergencyNumber, FailOpen)
 		}
 	}
@@ -113,7 +113,7 @@ func (b *Balancer) Latest() int { return int(b.latest.Load()) }
 func (b *Balancer) Spare(now int64) (Choice, bool) {
 	p := b.current.Load()
 	i := b.byRoundRobin(p, now, false)
-	if i == nobody || !try(&p.Servers[i], p.slots[i], now, 0) {
+	if i == nobody || try(&p.Servers[i], p.slots[i], now, 0) != none {
 		return Choice{}, false
 	}
 	return Choice{&p.Servers[i], RoundRobin}, true
@@ -123,8 +123,12 @@ func (b *Balancer) Spare(now int64) (Choice, bool) {
 // only: they will be passed over, but should it come to failing open, the algorithm's spread is kept. Nobody if the operator's word leaves none.
 func (b *Balancer) pick(p *published, c Client, key affinity.Key, now int64) (int, Why) {
 	i, why := b.pickAmong(p, c, key, now, false)
-	if i == nobody {
+	open := i == nobody
+	if open {
 		i, why = b.pickAmong(p, c, key, now, true)
+	}
+	if p.trace != nil {
+		p.trace.picks(i, why, open)
 	}
 	return i, why
 }
@@ -150,7 +154,7 @@ func (b *Balancer) pickAmong(p *published, c Client, key affinity.Key, now int64
 // or under -r where the client was led last. It refuses when the server would not do, and also when the client turns out to have a home: then the walk begins anew there.
 func (b *Balancer) enter(c Client, key affinity.Key, now int64, a *Attempt, last, i int) bool {
 	p := a.plan
-	if !p.admits(p.Servers[i].ACL, c.Addr.Addr()) || !try(&p.Servers[i], p.slots[i], now, a.waives(i, last)) {
+	if !p.take(&p.Servers[i], p.slots[i], c, now, a.waives(i, last)) {
 		return false
 	}
 	if home := b.giveHome(key, now, a, last, i); home != i {

@@ -12,6 +12,8 @@
 // A Plan is what the operator decided; it is immutable and replaced as a whole. What is known about a server stands in its backend.Slot, what is known about a
 // client in the affinity.Table. The package adds one word of its own, the round-robin cursor. There are no locks here and nothing on the way of Choose allocates.
 //
+// Explain and Simulate answer what would be. They ask Choose itself, in a shadow: a Balancer over copies, with nothing of the real one (shadow.go).
+//
 // A chosen server counts a live connection from the moment of the choice, so limits hold while connects are under way (PEN.md B17). Each true Choose is followed
 // by exactly one of Failed, Abandoned and Closed on the chosen server, which gives the count back; Connected and Moved come in between.
 //

@@ -17,3 +17,13 @@ func TestFull(t *testing.T) {
 		}
 	}
 }
+
+func TestASkippedNumberIsNotFull(t *testing.T) {
+	f := newFarm(t, Plan{}, Server{Soft: 1}, Server{Soft: 1})
+	f.load("1", 1)
+	p := *f.Plan()
+	p.Servers = []Server{p.Servers[0], {}}
+	if f.Publish(&p); f.Full(f.now) {
+		t.Error("full, with server 0 free and server 1 gone")
+	}
+}

@@ -36,7 +36,7 @@ func TestLimits(t *testing.T) {
 		if c.home {
 			waived = softLimit
 		}
-		if got := try(s, slot, f.now, waived); got != c.want {
+		if got := try(s, slot, f.now, waived) == none; got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 		want := int32(c.live)

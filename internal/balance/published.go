@@ -19,6 +19,7 @@ type published struct {
 	seeds     []uint64        // of Servers: what the hash knows them by
 	weighs    bool            // the hash heeds the weights: all are set, and they differ
 	group     int             // servers that share one bit of Attempt.tried, 1 for up to triedBits servers
+	trace     *trace          // in the shadow that Explain asks: told what is decided and by what; else nil
 }
 
 func publish(p *Plan, slots *backend.Slots) *published {
@@ -59,9 +60,13 @@ var nowhereSlot = func() *backend.Slot {
 	return s
 }()
 
-// admits reports whether a list lets a client in.
-func (v *published) admits(list int, client netip.Addr) bool {
-	return v.Lists.Match(list, client, v.Countries).Permit
+// letsIn reports whether the list of clients lets one in.
+func (v *published) letsIn(client netip.Addr) bool {
+	verdict := v.Lists.Match(v.ClientACL, client, v.Countries)
+	if v.trace != nil {
+		v.trace.judges(v.ClientACL, verdict)
+	}
+	return verdict.Permit
 }
 
 // find returns the place of a server id in the plan, nobody if it has none there.
@@ -88,19 +93,54 @@ const (
 	verdicts                     // those that are automatic: all else is lost
 )
 
-// try takes a live connection of server s for a client, or refuses. A refusal leaves no trace.
-func try(s *Server, slot *backend.Slot, now int64, waived waiver) bool {
+// objection is what speaks against a server for a client.
+type objection uint8
+
+const (
+	none      objection = iota
+	forbidden           // the server's list denies the client
+	unset               // it has no address
+	out                 // a verdict: of its checks, of a failed connect, of the operator
+	full                // as many live connections as it may have
+)
+
+// take takes a live connection of server s for a client, or refuses. A refusal changes nothing.
+func (v *published) take(s *Server, slot *backend.Slot, c Client, now int64, waived waiver) bool {
+	against := forbidden
+	verdict := v.Lists.Match(s.ACL, c.Addr.Addr(), v.Countries)
+	if verdict.Permit {
+		against = try(s, slot, now, waived)
+	}
+	if v.trace != nil {
+		v.trace.tries(s, slot, verdict, waived, against)
+	}
+	return against == none
+}
+
+// try is take without the list.
+func try(s *Server, slot *backend.Slot, now int64, waived waiver) objection {
 	if !s.Addr.valid() {
-		return false
+		return unset
 	}
-	h := slot.Health(now)
-	h.Drained = h.Drained && waived&drain == 0
-	if !h.Usable() && !(waived&verdicts != 0 && h.AutomaticOnly()) {
-		return false
+	if h := waived.off(slot.Health(now)); !h.Usable() && !(waived&verdicts != 0 && h.AutomaticOnly()) {
+		return out
 	}
-	limit := s.Soft
-	if limit != 0 && waived&softLimit != 0 {
-		limit = max(limit, s.Hard)
+	if !slot.Take(int32(s.limit(waived))) {
+		return full
 	}
-	return slot.Take(int32(limit))
+	return none
+}
+
+// off is what is left of a server's health when what is waived does not count.
+func (w waiver) off(h backend.Health) backend.Health {
+	h.Drained = h.Drained && w&drain == 0
+	return h
+}
+
+// limit is how many live connections the server may have for a client for whom so much is waived, 0 for any number.
+func (s *Server) limit(waived waiver) int {
+	if s.Soft != 0 && waived&softLimit != 0 {
+		return max(s.Soft, s.Hard)
+	}
+	return s.Soft
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"pen/internal/backend"
+	"pen/internal/balance"
 )
 
 // Config is what the command line says about the language itself.
@@ -155,6 +156,8 @@ type edit struct {
 	files  int   // how deep in includes
 	slots  []slotEdit
 	later  []func() // queries of a file, and its replies, for when it is in force
+
+	outages map[int]bool // of a simulation: servers by number, whether nobody can connect to them; else nil
 }
 
 // slotEdit is a change to what is known of a server rather than to the state. It is made once the state is in force, when every server has its slot.
@@ -184,15 +187,23 @@ func (e *edit) commit() error {
 		}
 		in.state.Store(&e.state)
 	}
-	for _, s := range e.slots {
-		if v := e.state.server(s.server); v != nil && v.ID != backend.None {
-			s.change(in.world.Slot(v.ID))
-		}
+	for _, s := range e.slotEdits() {
+		s.Change(in.world.Slot(s.ID))
 	}
 	for _, do := range e.later {
 		do()
 	}
 	return nil
+}
+
+// slotEdits is what to change about those servers that there are. The state knows their slots by then.
+func (e *edit) slotEdits() (list []balance.SlotEdit) {
+	for _, s := range e.slots {
+		if v := e.state.server(s.server); v != nil && v.ID != backend.None {
+			list = append(list, balance.SlotEdit{ID: v.ID, Change: s.change})
+		}
+	}
+	return list
 }
 
 // split takes a line apart as Pen does: at spaces, after cutting it at the first NUL, CR or LF.

@@ -36,6 +36,10 @@ func setServer(e *edit, args []string) error {
 			rest = rest[1:]
 			continue
 		}
+		if e.supposes(n, name) {
+			rest = rest[1:]
+			continue
+		}
 		if len(rest) == 1 {
 			all = append(all, fmt.Errorf("%s: value is missing", name))
 			break
@@ -96,8 +100,8 @@ func (e *edit) setServerPair(n int, name, value string) error {
 		return e.setLimit(&s.Prio, value)
 	case "blacklist":
 		d, err := seconds(value)
-		world := e.in.world
-		e.slots = append(e.slots, slotEdit{n, func(slot *backend.Slot) { ban(slot, d, world.Now()) }})
+		now := e.in.world.Now()
+		e.slots = append(e.slots, slotEdit{n, func(slot *backend.Slot) { ban(slot, d, now) }})
 		return err
 	default:
 		return fmt.Errorf("unknown setting of a server, with value %q", value)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pen/internal/backend"
+	"pen/internal/balance"
 )
 
 // ErrNotSupported is wrapped by the error of a word that Pen has and pen has not yet. Its reply is Pen's and nothing changes.
@@ -15,6 +16,8 @@ var ErrNotSupported = errors.New("not supported yet")
 type World interface {
 	// Claim returns the slot of a server identity, which is Server.Name: host:port, a path, or what the word `name` says.
 	Claim(identity string) (backend.ID, error)
+	// Suppose returns what answers as Claim would and claims nothing.
+	Suppose() func(identity string) (backend.ID, error)
 	// Slot returns the slot of a claimed id.
 	Slot(id backend.ID) *backend.Slot
 	// Now is the time that the loops go by, unix ns.
@@ -34,6 +37,12 @@ type World interface {
 	CloseConnection(n int) bool
 	// Clients yields the client table, until yield returns false.
 	Clients(yield func(Client) bool)
+	// Explain says where a client would go now and why. It changes nothing.
+	Explain(c balance.Client) (*balance.Explanation, error)
+	// Simulate says who would move if what is supposed came true. It changes nothing.
+	Simulate(then balance.Supposition) (*balance.Simulation, error)
+	// Closes yields what is remembered of connections that ended abnormally, one line each, the oldest first, until yield returns false.
+	Closes(yield func(line string) bool)
 	// IdlersOpen is how many connections to servers stand open with no client.
 	IdlersOpen() int
 	// StatusPage returns the HTML page after it has written it to State.WebStats.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -28,22 +29,25 @@ type fakeWorld struct {
 	page        string
 	commandLine string
 	refuse      error // of Apply
+	forecast    *balance.Simulation
 
 	slots *backend.Slots
 
 	mu sync.Mutex
 	// guarded by mu
-	applied []*State
-	closed  []int
-	exits   int
-	settled int
+	applied  []*State
+	closed   []int
+	exits    int
+	settled  int
+	supposed []balance.Supposition
 }
 
 func newWorld() *fakeWorld {
-	return &fakeWorld{slots: backend.NewSlots(), commandLine: "pen 21001 127.0.0.1:21011", hosts: map[string]string{"localhost": "127.0.0.1", "www1": "10.0.0.1", "six": "2001:db8::6"}}
+	return &fakeWorld{slots: backend.NewSlots(), forecast: new(balance.Simulation), commandLine: "pen 21001 127.0.0.1:21011", hosts: map[string]string{"localhost": "127.0.0.1", "www1": "10.0.0.1", "six": "2001:db8::6"}}
 }
 
 func (w *fakeWorld) Claim(identity string) (backend.ID, error) { return w.slots.Claim(identity) }
+func (w *fakeWorld) Suppose() func(string) (backend.ID, error) { return w.slots.Suppose() }
 func (w *fakeWorld) Slot(id backend.ID) *backend.Slot          { return w.slots.Get(id) }
 func (w *fakeWorld) Now() int64                                { return epoch }
 
@@ -99,7 +103,27 @@ func (w *fakeWorld) Clients(yield func(Client) bool) {
 	}
 }
 
-func (w *fakeWorld) IdlersOpen() int             { return 1 }
+func (w *fakeWorld) Explain(c balance.Client) (*balance.Explanation, error) {
+	return &balance.Explanation{Steps: []balance.Step{
+		{Topic: balance.TopicHome, Text: "none"}, {Topic: balance.TopicAnswer, Server: 2, OK: true, Text: fmt.Sprintf("server 2 for %v", c.Addr)},
+	}}, nil
+}
+
+func (w *fakeWorld) Simulate(then balance.Supposition) (*balance.Simulation, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.supposed = append(w.supposed, then)
+	return w.forecast, nil
+}
+
+func (w *fakeWorld) IdlersOpen() int { return 1 }
+func (w *fakeWorld) Closes(yield func(string) bool) {
+	for _, l := range []string{"cause=idle", "cause=denied", "cause=limit"} {
+		if !yield(l) {
+			return
+		}
+	}
+}
 func (w *fakeWorld) StatusPage() ([]byte, error) { return []byte(w.page), nil }
 func (w *fakeWorld) Exit()                       { w.mu.Lock(); w.exits++; w.mu.Unlock() }
 func (w *fakeWorld) ControlAddress() string      { return "127.0.0.1:21999" }
