@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"pen/internal/config"
 	"pen/internal/control"
@@ -22,7 +23,7 @@ func main() { os.Exit(run(filepath.Base(os.Args[0]), os.Args[1:])) }
 // run does what the program's name or else the first word says, and returns the exit status.
 func run(name string, args []string) int {
 	if len(args) > 0 {
-		if full, ok := map[string]string{"ctl": "penctl", "log": "penlog", "logd": "penlogd", "mergelogs": "mergelogs", "demo": "demo"}[args[0]]; ok {
+		if full, ok := map[string]string{"ctl": "penctl", "log": "penlog", "logd": "penlogd", "mergelogs": "mergelogs", "demo": "demo", "check": "check", "completion": "completion"}[args[0]]; ok {
 			name, args = full, args[1:]
 		}
 	}
@@ -35,6 +36,10 @@ func run(name string, args []string) int {
 		return penlogd(args)
 	case "mergelogs":
 		return weblog.Mergelogs(args, os.Stdout, os.Stderr)
+	case "check":
+		return check(args)
+	case "completion":
+		return completion(args)
 	case "demo":
 		return demo.Run(context.Background(), args, os.Stdout)
 	}
@@ -65,6 +70,31 @@ func pen(args []string) int {
 	}
 	d.Serve()
 	return 0
+}
+
+// check says what pen would do with a config file, and with flags and addresses after it, and starts nothing.
+func check(args []string) int {
+	const name = "pen"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		args = append([]string{"-F"}, args...)
+	}
+	o, err := config.Parse(name, args)
+	if err != nil {
+		return config.Report(name, err, os.Stdout, os.Stderr)
+	}
+	log, logs := process.Logger(true, process.Level(o.Debug))
+	err = daemon.Check(o, log, os.Stdout)
+	logs.Close() // what was warned of stands before the verdict
+	return config.Report(name, err, os.Stdout, os.Stderr)
+}
+
+// completion prints a shell's completions.
+func completion(args []string) int {
+	shell := ""
+	if len(args) == 1 {
+		shell = args[0]
+	}
+	return config.Report("pen completion", config.Completion(os.Stdout, shell), os.Stdout, os.Stderr)
 }
 
 // penlogd collects.

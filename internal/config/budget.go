@@ -24,6 +24,10 @@ const (
 	// Past it a client may have to wait.
 	controlClients = 256
 	controlShare   = 8
+	// webConns is how many connections the web page serves at once, and webShare the part of the limit, as a divisor, that they may claim.
+	// Past it whoever wants to look has to wait.
+	webConns = 1280
+	webShare = 8
 	// logFDs: the access log, and the same anew while HUP reopens it.
 	logFDs = 2
 	// connFDs and pipeFDs: a connection is a socket on either side, a pipe has two ends.
@@ -41,6 +45,7 @@ type Budget struct {
 	MaxConns int    // the options' own, or what fits
 	Pipes    int    // of the whole process; the options' own, or what fits
 	PipeSize int    // bytes, as asked for; the kernel may grant less
+	WebConns int    // connections to the web page; 0 = there is none
 
 	Descriptors uint64 // needed when every connection and every pipe is open
 	Nofile      uint64 // the limit they have to stay in
@@ -72,6 +77,10 @@ func (o *Options) budget(nofile uint64, loops int, quota int64) (Budget, error) 
 	fixed := uint64(standingFDs+loops*loopFDs) + o.probeFDs(nofile) + o.controlFDs(nofile)
 	if o.AccessLog != "" {
 		fixed += logFDs
+	}
+	if o.Web != "" {
+		b.WebConns = max(1, int(min(webConns, nofile/webShare)))
+		fixed += 1 + uint64(b.WebConns)
 	}
 	if err := o.fit(&b, fixed); err != nil {
 		return Budget{}, err

@@ -100,6 +100,20 @@ func TestBudgetOfManyServers(t *testing.T) {
 	}
 }
 
+// The page may claim an eighth of the limit, and no more than it serves at once.
+func TestBudgetOfThePage(t *testing.T) {
+	for nofile, conns := range map[uint64]int{20000: 1280, 1024: 128, 100: 12} {
+		without, err := parse(t, "80 10.0.0.1").budget(nofile, 2, 0)
+		with, failed := parse(t, "--web 81 80 10.0.0.1").budget(nofile, 2, 0)
+		if err != nil || failed != nil || without.WebConns != 0 || with.WebConns != conns || with.Descriptors > nofile {
+			t.Errorf("limit %d: %+v, %v; with a page %+v, %v", nofile, without, err, with, failed)
+		}
+		if nofile == 20000 && with.Descriptors != without.Descriptors+1+1280 {
+			t.Errorf("%d descriptors, %d without a page", with.Descriptors, without.Descriptors)
+		}
+	}
+}
+
 func TestBudgetPlan(t *testing.T) {
 	tests := []struct {
 		flags string

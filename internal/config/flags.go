@@ -89,7 +89,10 @@ func define(o *Options, version *bool) []section {
 
 	logs := newSection("Logs and statistics")
 	add(logs, "log", "l", "DEST", &o.AccessLog, "", logDest, "log requests to a file, or to the penlogd at host:port")
+	add(logs, "log-format", "", "FORMAT", &o.LogFormat, "pen", oneOf("pen", "json", "logfmt"), "pen: a line for each request; json, logfmt: one for each connection that ends, with times, bytes and cause")
 	add(logs, "web-stats", "w", "FILE", &o.WebStats, "", nonEmpty("the name of a file"), "write the status page there when asked to (USR1)")
+	add(logs, "web", "", "ADDR", &o.Web, "", webAddress, "serve the live page, its JSON and /metrics at [host:]port; without a host on loopback only")
+	add(logs, "web-token", "", "FILE", &o.WebToken, "", nonEmpty("the name of a file"), "let whoever has the word in it act on the page; without it the page is read only")
 	logs.flag("ascii", "a", &o.Ascii, "dump what is carried in ASCII")
 
 	process := newSection("The process")
@@ -99,6 +102,9 @@ func define(o *Options, version *bool) []section {
 	add(process, "pidfile", "p", "FILE", &o.PidFile, "", nonEmpty("the name of a file"), "write the process id there")
 	add(process, "user", "u", "NAME", &o.User, "", nonEmpty("the name or number of a user"), "become that user once the port is open")
 	add(process, "chroot", "j", "DIR", &o.Chroot, "", nonEmpty("the name of a directory"), "make it the root directory once the port is open")
+	add(process, "seccomp", "", "HOW", &o.Seccomp, "on", oneOf("on", "log", "off"), "system calls that a balancer has no use for are refused (on) or made and logged by the kernel (log)")
+	add(process, "landlock", "", "on|off", &o.Landlock, "on", oneOf("on", "off"), "no files but in the directories of those named here")
+	add(process, "caps", "", "HOW", &o.Caps, "drop", oneOf("drop", "keep"), "what becomes of the capabilities that the other flags need none of")
 	add(process, "drain", "", "SEC", &o.Drain, "10", seconds(0, day, time.Millisecond), "how long connections may finish when asked to stop")
 	process.flag("version", "", version, "print the version")
 

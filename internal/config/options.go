@@ -67,7 +67,10 @@ type Options struct {
 
 	// logs and statistics
 	AccessLog string // a file, or the "host:port" of a penlogd: it has a ':' and no leading '/'; "" = none
+	LogFormat string // "pen", "json" or "logfmt"
 	WebStats  string // the file of the status page; "" = none
+	Web       string // where the page is served, host:port, the port a number; "" = nowhere
+	WebToken  string // the file of the word that the page wants of who acts; "" = nobody may
 	Ascii     bool   // dumps of what is carried are in ASCII
 
 	// the process
@@ -76,6 +79,9 @@ type Options struct {
 	PidFile    string // "" = none
 	User       string // "" = stay who we are
 	Chroot     string // "" = none
+	Seccomp    string // "on", "log" or "off"
+	Landlock   string // "on" or "off"
+	Caps       string // "drop" or "keep"
 	Drain      time.Duration
 
 	// Notices are lines for the operator about values that were changed to what is possible.

@@ -32,9 +32,9 @@ func defaults() Options {
 		Clients: 2048, Prefix: TrackPrefix{32, 128}, Blacklist: 30 * time.Second,
 		MaxConns: 500, ConnectTimeout: 5 * time.Second, Backlog: 500, AcceptBatch: 100, Keepalive: time.Minute, UserTimeout: time.Minute,
 		Splice: "auto", PipeSize: 512 << 10, Pipes: 128,
-		Steer: "off", Congestion: "auto", Shortcuts: "on", Poller: "raw",
+		Steer: "off", Congestion: "auto", Shortcuts: "on", Poller: "raw", LogFormat: "pen",
 		Check: "tcp", CheckInterval: 2 * time.Second, CheckTimeout: time.Second, Rise: 2, Fall: 3,
-		Drain: 10 * time.Second,
+		Seccomp: "on", Landlock: "on", Caps: "drop", Drain: 10 * time.Second,
 	}
 }
 
@@ -110,9 +110,16 @@ func TestFlags(t *testing.T) {
 		{"-HXFpen.cfg|-HXF pen.cfg", func(o *Options) { o.Forwarded, o.AllowExit, o.ConfigFile = true, true, "pen.cfg" }},
 		{"-l pen.log|-lpen.log|--log pen.log|--log=pen.log|-al pen.log --ascii=false", func(o *Options) { o.AccessLog = "pen.log" }},
 		{"-l /var/log/pen:80", func(o *Options) { o.AccessLog = "/var/log/pen:80" }},
+		{"-l pen.log --log-format logfmt", func(o *Options) { o.AccessLog, o.LogFormat = "pen.log", "logfmt" }},
 		{"-l loghost:10000", func(o *Options) { o.AccessLog = "loghost:10000" }},
 		{"-l [::1]:10000", func(o *Options) { o.AccessLog = "[::1]:10000" }},
 		{"-w pen.html|-wpen.html|--web-stats pen.html|--web-stats=pen.html", func(o *Options) { o.WebStats = "pen.html" }},
+		{"--web 8081|--web=127.0.0.1:8081", func(o *Options) { o.Web = "127.0.0.1:8081" }},
+		{"--web *:8081", func(o *Options) { o.Web = ":8081" }},
+		{"--web 0.0.0.0:8081", func(o *Options) { o.Web = "0.0.0.0:8081" }},
+		{"--web [::1]:http", func(o *Options) { o.Web = "[::1]:80" }},
+		{"--web localhost:8081", func(o *Options) { o.Web = "localhost:8081" }},
+		{"--web-token /etc/pen/token", func(o *Options) { o.WebToken = "/etc/pen/token" }},
 		{"--control-files /etc/pen", func(o *Options) { o.ControlFiles = []string{"/etc/pen"} }},
 		{"--control-files /etc/pen --control-files=/srv", func(o *Options) { o.ControlFiles = []string{"/etc/pen", "/srv"} }},
 		{"--geoip country.mmdb|--geoip=country.mmdb", func(o *Options) { o.GeoIP = "country.mmdb" }},
@@ -164,6 +171,10 @@ func TestFlags(t *testing.T) {
 		{"-p run/pen.pid|--pidfile run/pen.pid", func(o *Options) { o.PidFile = "run/pen.pid" }},
 		{"-u nobody|--user nobody", func(o *Options) { o.User = "nobody" }},
 		{"-j /var/empty|--chroot /var/empty", func(o *Options) { o.Chroot = "/var/empty" }},
+		{"--seccomp log", func(o *Options) { o.Seccomp = "log" }},
+		{"--seccomp off", func(o *Options) { o.Seccomp = "off" }},
+		{"--landlock off", func(o *Options) { o.Landlock = "off" }},
+		{"--caps keep", func(o *Options) { o.Caps = "keep" }},
 		{"--drain 0", func(o *Options) { o.Drain = 0 }},
 		{"-fdr|-rdf|-f -d -r", func(o *Options) { o.Foreground, o.Debug, o.RoundRobin = true, 1, true }},
 		{"-hfx9|-hf -x 9", func(o *Options) { o.Hash, o.Foreground, o.MaxConns, o.maxConnsGiven = true, true, 9, true }},
@@ -184,8 +195,8 @@ func TestFlags(t *testing.T) {
 // TestEveryFlagIsTested keeps the table above complete.
 func TestEveryFlagIsTested(t *testing.T) {
 	untouched := defaults()
-	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l -w w --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
-		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --drain 1 8080 10.0.0.1")
+	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l --log-format json -w w --web 81 --web-token t --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
+		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --seccomp off --landlock off --caps keep --drain 1 8080 10.0.0.1")
 	was, is := reflect.ValueOf(untouched), reflect.ValueOf(*changed)
 	for i := range was.NumField() {
 		switch name := was.Type().Field(i).Name; name {
@@ -313,6 +324,10 @@ func TestRefused(t *testing.T) {
 		{"-O", "-O, --command: CMD is missing (see pen --help)"},
 		{"-x -5 80 a", `-x, --max-conns "-5": must be a whole number in 0..10000000`},
 		{"-C 0 80 a", `-C, --control "0": port must be 1..65535`},
+		{"--web /run/web.sock 80 a", `--web "/run/web.sock": must be [host:]port`},
+		{"--web 0 80 a", `--web "0": port must be 1..65535`},
+		{"--web ::1 80 a", `--web "::1": an IPv6 address must stand in brackets, as in [::1]:80`},
+		{"--web-token= 80 a", `--web-token "": must be the name of a file`},
 		{"-C front 80 a", `-C, --control "front": port must be 1..65535 or the name of a service`},
 		{"-C ::1 80 a", `-C, --control "::1": an IPv6 address must stand in brackets, as in [::1]:80`},
 		{"-C 1:2:3 80 a", `-C, --control "1:2:3": must be [host:]port or /path`},

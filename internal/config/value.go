@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -203,6 +204,21 @@ func logDest(text string) (string, error) {
 func controlPort(text string) (string, error) {
 	_, err := parseListen(text)
 	return text, err
+}
+
+// webAddress accepts where to serve the page: a port alone is one of loopback, and "*" is every address.
+func webAddress(text string) (string, error) {
+	if strings.Contains(text, "/") {
+		return "", errors.New("must be [host:]port")
+	}
+	l, err := parseListen(text)
+	if err != nil {
+		return "", err
+	}
+	if l.DualStack && !strings.HasPrefix(text, "*") {
+		l.Host = "127.0.0.1"
+	}
+	return net.JoinHostPort(l.Host, strconv.Itoa(l.Port)), nil
 }
 
 // check accepts what to ask of a server to see whether it is alive.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"pen/internal/config"
 	"pen/internal/control"
 	"pen/internal/process"
+	"pen/internal/web"
 	"pen/loop"
 	"pen/probe"
 )
@@ -29,8 +31,10 @@ import (
 // Daemon is a balancer that is ready to serve, and everything it owns.
 type Daemon struct {
 	// constant after Build
+	format   accesslog.Format // of the access log
 	options  *config.Options
 	log      *slog.Logger
+	replies  io.Writer // of the commands of -O and -F
 	level    *slog.LevelVar
 	slots    *backend.Slots
 	table    *affinity.Table
@@ -39,6 +43,7 @@ type Daemon struct {
 	prober   *probe.Prober
 	language *control.Interpreter
 	port     *control.Port // nil: no control port
+	web      *web.Window   // nil: no page
 	geo      *acl.GeoIP    // nil: no country is known
 	budget   config.Budget // the start-up plan
 	signals  chan os.Signal
@@ -51,9 +56,13 @@ type Daemon struct {
 	watch watch
 }
 
-// Build opens everything that can refuse to be opened, and then gives up root. All or nothing.
+// Build opens everything that can refuse to be opened, and then gives up root and whatever else it will not need. All or nothing.
 func Build(o *config.Options, log *slog.Logger, level *slog.LevelVar) (d *Daemon, err error) {
-	d = &Daemon{options: o, log: log, level: level, slots: backend.NewSlots(), signals: make(chan os.Signal, 8), leave: make(chan struct{}, 1)}
+	format, err := accesslog.ParseFormat(o.LogFormat)
+	if err != nil {
+		return nil, err
+	}
+	d = &Daemon{options: o, format: format, log: log, replies: os.Stdout, level: level, slots: backend.NewSlots(), signals: make(chan os.Signal, 8), leave: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			d.Close()
@@ -75,7 +84,10 @@ func Build(o *config.Options, log *slog.Logger, level *slog.LevelVar) (d *Daemon
 		return d, err
 	}
 	d.beWatched()
-	return d, d.settle()
+	if err := d.settle(); err != nil {
+		return d, err
+	}
+	return d, d.confine()
 }
 
 // learn brings the language's state from the flags by way of the commands to the file's last word.
@@ -93,7 +105,7 @@ func (d *Daemon) learn() error {
 		return err
 	}
 	d.language = control.New(d, *initial, control.Config{
-		File: d.options.ConfigFile, Dirs: d.options.ControlFiles, Exit: d.options.AllowExit, Output: os.Stdout, Log: d.log,
+		File: d.options.ConfigFile, Dirs: d.options.ControlFiles, Exit: d.options.AllowExit, Output: d.replies, Log: d.log,
 	})
 	if err := d.language.Batch(d.options.Commands...); err != nil {
 		d.log.Warn("commands", "error", err)
@@ -141,6 +153,9 @@ func (d *Daemon) open(cfg loop.Config) (err error) {
 			d.own(func() error { d.port.Close(); return nil })
 		}
 	}
+	if err := d.openWeb(); err != nil {
+		return err
+	}
 	return d.makeProber(plan)
 }
 
@@ -161,7 +176,7 @@ func (d *Daemon) settle() error {
 		if dest == "" {
 			return nil
 		}
-		access, err := accesslog.Open(dest, d.log)
+		access, err := d.openLog(dest)
 		d.access.Store(access)
 		return err
 	})
@@ -179,9 +194,7 @@ func (d *Daemon) Serve() {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer cancel()
-	if access := d.access.Load(); access != nil {
-		d.group.LogTo(access)
-	}
+	d.logTo(d.access.Load())
 	initial := d.language.State()
 	d.tap(&initial)
 	d.group.Start()
@@ -189,6 +202,9 @@ func (d *Daemon) Serve() {
 	beside.Go(func() { d.prober.Run(ctx) })
 	if d.port != nil {
 		beside.Go(func() { d.port.Run(ctx) })
+	}
+	if d.web != nil {
+		beside.Go(func() { d.web.Run(ctx) })
 	}
 	ended := make(chan struct{})
 	go func() { d.group.Wait(); close(ended) }()

@@ -23,6 +23,9 @@ const resolveTimeout = 10 * time.Second
 // Claim returns the slot of a server identity.
 func (d *Daemon) Claim(identity string) (backend.ID, error) { return d.slots.Claim(identity) }
 
+// Suppose returns what answers as Claim would and claims nothing.
+func (d *Daemon) Suppose() func(identity string) (backend.ID, error) { return d.slots.Suppose() }
+
 // Slot returns the slot of a claimed id.
 func (d *Daemon) Slot(id backend.ID) *backend.Slot { return d.slots.Get(id) }
 
@@ -51,7 +54,7 @@ func (d *Daemon) Apply(current, updated *control.State) (err error) {
 	if updated.Log != current.Log {
 		access = nil
 		if updated.Log != "" {
-			if access, err = accesslog.Open(updated.Log, d.log); err != nil {
+			if access, err = d.openLog(updated.Log); err != nil {
 				return err
 			}
 			defer func() {
@@ -95,11 +98,7 @@ func (d *Daemon) Apply(current, updated *control.State) (err error) {
 // switchLog has the loops write to another log, and closes the one they wrote to.
 func (d *Daemon) switchLog(to *accesslog.Log) {
 	old := d.access.Swap(to)
-	if to == nil {
-		d.group.LogTo(nil) // not a nil *Log in an interface
-	} else {
-		d.group.LogTo(to)
-	}
+	d.logTo(to)
 	if old != nil {
 		old.Close()
 	}
@@ -158,6 +157,31 @@ func (d *Daemon) Clients(yield func(control.Client) bool) {
 	}
 }
 
+// Explain says where a client would go now and why. It changes nothing, and may be asked by any goroutine that is not a loop's.
+func (d *Daemon) Explain(c balance.Client) (*balance.Explanation, error) {
+	if d.group == nil {
+		return nil, errNotServing
+	}
+	return d.balance.Explain(c, d.Now())
+}
+
+// Simulate says who would move if what is supposed came true. It changes nothing, and may be asked by any goroutine that is not a loop's.
+func (d *Daemon) Simulate(then balance.Supposition) (*balance.Simulation, error) {
+	if d.group == nil {
+		return nil, errNotServing
+	}
+	var open []balance.Open
+	for _, v := range d.group.Connections() {
+		if v.Server != nil && !v.Idler {
+			open = append(open, balance.Open{Client: balance.Client{Addr: v.Client}, Server: v.Server})
+		}
+	}
+	return d.balance.Simulate(d.Now(), open, then)
+}
+
+// errNotServing is the error of what needs loops and a table before there are any.
+var errNotServing = errors.New("nothing is served yet")
+
 // IdlersOpen is how many connections to servers stand open with no client.
 func (d *Daemon) IdlersOpen() int {
 	if d.group == nil {
@@ -169,7 +193,7 @@ func (d *Daemon) IdlersOpen() int {
 // StatusPage returns the HTML page, after it has written it to the state's file.
 func (d *Daemon) StatusPage() ([]byte, error) {
 	if d.group == nil {
-		return nil, errors.New("nothing is served yet")
+		return nil, errNotServing
 	}
 	page := d.page()
 	if file := d.language.State().WebStats; file != "" {

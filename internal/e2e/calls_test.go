@@ -33,12 +33,12 @@ func (b *balancer) frozen(f func()) {
 	b.signal(syscall.SIGCONT)
 }
 
-// perConnection runs connections under strace and returns the counted calls that each of them cost. It must be a whole number.
+// perConnection runs connections under strace and returns the counted calls that each of them cost. It must be a whole number: what reads a list of threads at the start, as often as threads come, is off.
 func perConnection(t *testing.T, n int, flags []string, handle func(conn) error, client func(b *balancer, i int)) map[string]int {
 	log := filepath.Join(t.TempDir(), "trace")
 	run := func(n int) map[string]calls {
 		s := serve(t, "", handle)
-		b := launch{poller: "raw", flags: append([]string{"--loops", "1", "--congestion", "system"}, flags...), servers: []string{s.address},
+		b := launch{poller: "raw", flags: append([]string{"--loops", "1", "--congestion", "system", "--caps", "keep", "--landlock", "off"}, flags...), servers: []string{s.address},
 			under: []string{"strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=" + strings.Join(counted, ","), "-o", log}}.start(t)
 		for i := range n {
 			client(b, i)

@@ -39,9 +39,7 @@ func TestBumpedFlagsSaySo(t *testing.T) {
 		_, servers := serveNamed(t, 1)
 		b := launch{poller: poller, flags: []string{"-m", "0", "-q", "1"}, servers: servers}.start(t)
 		for _, notice := range []string{"multi_accept bumped to 1", "listen_queue bumped to 50"} {
-			if !strings.Contains(b.log.String(), notice) {
-				t.Errorf("the log does not say %q", notice)
-			}
+			eventually(t, startLimit, "the log says "+notice, func() bool { return strings.Contains(b.log.String(), notice) })
 		}
 	})
 }

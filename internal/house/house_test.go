@@ -25,7 +25,9 @@ var policy = map[string]string{
 	"internal/process":   "internal/sys",
 	"internal/config":    "",
 	"internal/weblog":    "",
+	"internal/web":       "internal/backend affinity internal/account internal/balance",
 	"internal/demo":      "",
+	"internal/confine":   "",
 
 	// carriers
 	"loop":              "internal/sys splice internal/balance internal/account",
@@ -57,7 +59,7 @@ var policy = map[string]string{
 
 // onlyRoofImports are the windows: what they do is wired by the roof, and no room below may look out of one.
 var onlyRoofImports = []string{
-	"internal/config", "internal/control", "internal/status", "internal/accesslog", "internal/handoff", "internal/weblog", "internal/process", "internal/demo",
+	"internal/config", "internal/control", "internal/status", "internal/accesslog", "internal/handoff", "internal/weblog", "internal/process", "internal/web", "internal/demo", "internal/confine",
 	"internal/daemon",
 }
 

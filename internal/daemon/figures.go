@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"pen/internal/web"
+)
+
+// Figures implements web.World.
+func (o outlook) Figures() web.Figures {
+	d := o.d
+	plan, now := d.balance.Plan(), d.Now()
+	f := web.Figures{
+		Time: time.Unix(0, now).UTC(), Started: o.began, Version: o.version, Listen: d.language.State().Listen, Draining: d.watch.ending.Load(),
+		Totals: web.NewTotals(d.group.Totals(), plan.MaxConns), Servers: o.servers(plan, now),
+		Clients: web.Table{Known: d.table.Len(), Slots: d.table.Cap(), Evicted: d.table.Evictions(), Bytes: uint64(d.table.Bytes())},
+		Loops:   web.Loops{Count: d.budget.Loops, CPUs: append([]int{}, o.cpus...), Poller: d.options.Poller, PipesMost: d.budget.Pipes},
+	}
+	f.Ready = isReady(plan, f.Servers)
+	f.Loops.PipesOpen, f.Loops.PipesIdle, f.Loops.Refused, f.Loops.PipeSize = d.group.Pipes()
+	return f
+}
+
+// Settings implements web.World. They are named as the flags, and are what the control language has made of them since.
+func (o outlook) Settings() []web.Group {
+	d, opt := o.d, o.d.options
+	s := d.language.State()
+	p := &s.Plan
+	return []web.Group{
+		{Title: "Which server a client gets", Settings: []web.Setting{
+			{Name: "algorithm", Value: algorithm(p)},
+			{Name: "blacklist", Value: seconds(p.BlacklistTime)}, {Name: "clients", Value: strconv.Itoa(s.ClientsMax)}, {Name: "tracking", Value: orNever(s.Tracking)},
+			{Name: "track-prefix", Value: fmt.Sprintf("%d/%d", p.Prefix.V4, p.Prefix.V6)}, {Name: "client_acl", Value: strconv.Itoa(p.ClientACL)},
+		}},
+		{Title: "Connections", Settings: []web.Setting{
+			{Name: "listen", Value: s.Listen}, {Name: "max-conns", Value: strconv.Itoa(p.MaxConns)}, {Name: "timeout", Value: seconds(p.ConnectTimeout)},
+			{Name: "idle-timeout", Value: orNever(p.IdleTimeout)}, {Name: "keepalive", Value: orOff(p.Keepalive)}, {Name: "user-timeout", Value: orOff(p.UserTimeout)},
+			{Name: "nagle", Value: onOff(!p.NoDelay)}, {Name: "congestion", Value: opt.Congestion}, {Name: "forwarded", Value: onOff(p.Forwarded)},
+			{Name: "transparent", Value: onOff(p.Transparent)}, {Name: "idlers", Value: strconv.Itoa(p.Idlers)}, {Name: "dummy", Value: onOff(p.Dummy)},
+		}},
+		{Title: "Loops and bytes", Settings: []web.Setting{
+			{Name: "loops", Value: strconv.Itoa(d.budget.Loops)}, {Name: "cpus", Value: orNone(opt.CPUs)}, {Name: "steer", Value: opt.Steer}, {Name: "poller", Value: opt.Poller},
+			{Name: "shortcuts", Value: opt.Shortcuts}, {Name: "splice", Value: opt.Splice}, {Name: "pipe-size", Value: strconv.Itoa(opt.PipeSize)}, {Name: "pipes", Value: strconv.Itoa(d.budget.Pipes)},
+		}},
+		{Title: "Health checks", Settings: []web.Setting{
+			{Name: "check", Value: opt.Check}, {Name: "check-interval", Value: seconds(opt.CheckInterval)}, {Name: "check-timeout", Value: seconds(opt.CheckTimeout)},
+			{Name: "rise", Value: strconv.Itoa(opt.Rise)}, {Name: "fall", Value: strconv.Itoa(opt.Fall)},
+		}},
+		{Title: "Control, logs, process", Settings: []web.Setting{
+			{Name: "control", Value: orNone(opt.Control)}, {Name: "config", Value: orNone(opt.ConfigFile)}, {Name: "web", Value: opt.Web}, {Name: "log", Value: orNone(s.Log)},
+			{Name: "web-stats", Value: orNone(s.WebStats)}, {Name: "debug", Value: strconv.Itoa(s.Debug)}, {Name: "user", Value: orNone(opt.User)}, {Name: "drain", Value: seconds(opt.Drain)},
+		}},
+	}
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " s"
+}
+
+func orNever(d time.Duration) string { return orZero(d, "never") }
+
+func orOff(d time.Duration) string { return orZero(d, "off") }
+
+// orZero is a time, of which 0 has a word of its own.
+func orZero(d time.Duration, zero string) string {
+	if d == 0 {
+		return zero
+	}
+	return seconds(d)
+}
