@@ -36,6 +36,7 @@ func (s section) usages() string {
 }
 
 const usageHead = `Usage: %[1]s [flags] [host:]port|/path server...
+       %[1]s check [FILE] [flags] ...   what a start would do, without starting
        %[1]s demo [--tour-only] [flags]
        %[1]s --help | --version
 

@@ -38,7 +38,7 @@ func perConnection(t *testing.T, n int, flags []string, handle func(conn) error,
 	log := filepath.Join(t.TempDir(), "trace")
 	run := func(n int) map[string]calls {
 		s := serve(t, "", handle)
-		b := launch{poller: "raw", flags: append([]string{"--loops", "1", "--congestion", "system", "--caps", "keep", "--landlock", "off"}, flags...), servers: []string{s.address},
+		b := launch{poller: "raw", flags: append([]string{"--loops", "1", "--congestion", "system", "--caps", "keep"}, flags...), servers: []string{s.address},
 			under: []string{"strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=" + strings.Join(counted, ","), "-o", log}}.start(t)
 		for i := range n {
 			client(b, i)

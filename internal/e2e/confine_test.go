@@ -120,10 +120,10 @@ func (s *steered) exercise() {
 // complains finds lines of pen's log that tell of something refused.
 var complains = regexp.MustCompile(`(?m)^.*(not confined|operation not permitted|permission denied|read-only file system).*$`)
 
-// As a user, with and without a jail, and with Landlock off, nothing that an operator does is refused: reload, rotation, GeoIP, write, status, a listener that moves.
+// As a user, with and without a jail, and with and without Landlock, nothing that an operator does is refused: reload, rotation, GeoIP, write, status, a listener that moves.
 func TestConfinedPenDoesItsWork(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
-		for name, more := range map[string][]string{"everything": nil, "no Landlock": {"--landlock", "off"}, "no seccomp": {"--seccomp", "off"}} {
+		for name, more := range map[string][]string{"everything": {"--landlock", "on"}, "no Landlock": nil, "no seccomp": {"--landlock", "on", "--seccomp", "off"}} {
 			t.Run(name, func(t *testing.T) {
 				s := confined(t, poller, nil, append(more, "-u", "nobody"), orderly(t).address)
 				s.exercise()
@@ -177,7 +177,7 @@ func TestConfinedPenKeepsToItsCalls(t *testing.T) {
 	allowed := listed(t)
 	eachPoller(t, func(t *testing.T, poller string) {
 		trace := filepath.Join(t.TempDir(), "trace")
-		s := confined(t, poller, []string{"strace", "-f", "-qq", "-o", trace}, []string{"-u", "nobody"}, orderly(t).address)
+		s := confined(t, poller, []string{"strace", "-f", "-qq", "-o", trace}, []string{"-u", "nobody", "--landlock", "on"}, orderly(t).address)
 		s.exercise()
 		s.finish()
 		content, err := os.ReadFile(trace)
