@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -197,6 +198,7 @@ func (d *Daemon) Serve() {
 	d.logTo(d.access.Load())
 	initial := d.language.State()
 	d.tap(&initial)
+	debug.FreeOSMemory() // what only the start has needed goes back; connections find the collector's own half megabyte in place
 	d.group.Start()
 	d.group.Refresh()
 	beside.Go(func() { d.prober.Run(ctx) })
