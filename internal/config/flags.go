@@ -102,7 +102,7 @@ func define(o *Options, version *bool) []section {
 	add(process, "pidfile", "p", "FILE", &o.PidFile, "", nonEmpty("the name of a file"), "write the process id there")
 	add(process, "user", "u", "NAME", &o.User, "", nonEmpty("the name or number of a user"), "become that user once the port is open")
 	add(process, "chroot", "j", "DIR", &o.Chroot, "", nonEmpty("the name of a directory"), "make it the root directory once the port is open")
-	add(process, "seccomp", "", "HOW", &o.Seccomp, "on", oneOf("on", "log", "off"), "system calls that a balancer has no use for are refused (on) or made and logged by the kernel (log)")
+	add(process, "seccomp", "", "HOW", &o.Seccomp, "off", oneOf("on", "log", "off"), "system calls that a balancer has no use for are refused (on) or made and logged by the kernel (log)")
 	add(process, "landlock", "", "on|off", &o.Landlock, "off", oneOf("on", "off"), "no files but in the directories of those named here")
 	add(process, "caps", "", "HOW", &o.Caps, "drop", oneOf("drop", "keep"), "what becomes of the capabilities that the other flags need none of")
 	add(process, "drain", "", "SEC", &o.Drain, "10", seconds(0, day, time.Millisecond), "how long connections may finish when asked to stop")

@@ -34,7 +34,7 @@ func defaults() Options {
 		Splice: "auto", PipeSize: 512 << 10, Pipes: 128,
 		Steer: "off", Congestion: "auto", Shortcuts: "on", Poller: "raw", LogFormat: "pen",
 		Check: "tcp", CheckInterval: 2 * time.Second, CheckTimeout: time.Second, Rise: 2, Fall: 3,
-		Seccomp: "on", Landlock: "off", Caps: "drop", Drain: 10 * time.Second,
+		Seccomp: "off", Landlock: "off", Caps: "drop", Drain: 10 * time.Second,
 	}
 }
 
@@ -172,7 +172,7 @@ func TestFlags(t *testing.T) {
 		{"-u nobody|--user nobody", func(o *Options) { o.User = "nobody" }},
 		{"-j /var/empty|--chroot /var/empty", func(o *Options) { o.Chroot = "/var/empty" }},
 		{"--seccomp log", func(o *Options) { o.Seccomp = "log" }},
-		{"--seccomp off", func(o *Options) { o.Seccomp = "off" }},
+		{"--seccomp on", func(o *Options) { o.Seccomp = "on" }},
 		{"--landlock on", func(o *Options) { o.Landlock = "on" }},
 		{"--caps keep", func(o *Options) { o.Caps = "keep" }},
 		{"--drain 0", func(o *Options) { o.Drain = 0 }},
@@ -196,7 +196,7 @@ func TestFlags(t *testing.T) {
 func TestEveryFlagIsTested(t *testing.T) {
 	untouched := defaults()
 	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l --log-format json -w w --web 81 --web-token t --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
-		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --seccomp off --landlock on --caps keep --drain 1 8080 10.0.0.1")
+		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --seccomp log --landlock on --caps keep --drain 1 8080 10.0.0.1")
 	was, is := reflect.ValueOf(untouched), reflect.ValueOf(*changed)
 	for i := range was.NumField() {
 		switch name := was.Type().Field(i).Name; name {
