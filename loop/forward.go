@@ -50,9 +50,7 @@ func (l *Loop) carry(c *conn) {
 	carried := c.up.bytes + c.down.bytes
 	if carried != before {
 		c.active = l.clock
-		if c.firstUp == 0 || c.firstDown == 0 {
-			l.noteFirst(c)
-		}
+		l.noteFirst(c)
 	}
 	if carried-c.up.told-c.down.told >= tellBytes {
 		l.tell(c)

@@ -22,12 +22,11 @@ func (m *marks) mark(now int64) uint32 {
 
 // noteFirst marks the first bytes that a side has taken. They are found out about at the end of a turn, some microseconds late.
 func (l *Loop) noteFirst(c *conn) {
-	now := l.now()
 	if c.firstUp == 0 && c.up.bytes > 0 {
-		c.firstUp = c.mark(now)
+		c.firstUp = c.mark(l.now())
 	}
 	if c.firstDown == 0 && c.down.bytes > 0 {
-		c.firstDown = c.mark(now)
+		c.firstDown = c.mark(l.now())
 	}
 }
 
@@ -41,9 +40,7 @@ func (l *Loop) record(c *conn, why account.Cause) {
 	if c.idler {
 		return
 	}
-	if c.firstUp == 0 || c.firstDown == 0 {
-		l.noteFirst(c)
-	}
+	l.noteFirst(c)
 	now := l.now()
 	t := account.Trail{
 		Ended: now, Client: c.peer, Cause: why, Number: int(c.number), Up: c.up.bytes, Down: c.down.bytes,
