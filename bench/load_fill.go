@@ -10,7 +10,7 @@ const (
 	// fillers is how many clients at once make themselves known.
 	fillers = 32
 	// fillFloor is the slowest rate, in clients per second, at which a fill is given the time to end.
-	fillFloor = 8000
+	fillFloor = 3000
 )
 
 // driveFill makes all clients known to a proxy: each makes one connection with one ask. The window takes as long as that does.

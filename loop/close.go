@@ -150,7 +150,7 @@ func (l *Loop) drop(e *end) {
 	if e.fd < 0 {
 		return
 	}
-	l.ends[e.fd] = nil
+	l.ends.put(int(e.fd), nil)
 	sys.Close(int(e.fd))
 	e.fd = -1
 }

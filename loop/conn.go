@@ -198,14 +198,11 @@ func (l *Loop) open(fd int, peer netip.AddrPort) *conn {
 
 // enter makes events of an end's descriptor find it.
 func (l *Loop) enter(e *end) {
-	for int(e.fd) >= len(l.ends) {
-		l.ends = append(l.ends, nil)
-	}
 	if l.serial++; l.serial == 0 {
 		l.serial = 1
 	}
 	e.serial = l.serial
-	l.ends[e.fd] = e
+	l.ends.put(int(e.fd), e)
 }
 
 // watch asks the poller for events of an end, those of writability too if out is set. What already holds is reported at once.

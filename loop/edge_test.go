@@ -198,8 +198,8 @@ func TestDrainAndStopWhileConnectingAndLingering(t *testing.T) {
 	}
 	h.calm()
 	states := map[state]int{}
-	for _, e := range h.ends {
-		if e != nil && e == &e.conn.client {
+	for _, e := range h.ends.all() {
+		if e == &e.conn.client {
 			states[e.conn.state]++
 		}
 	}
@@ -210,8 +210,8 @@ func TestDrainAndStopWhileConnectingAndLingering(t *testing.T) {
 	server := f.take()
 	for lingers := false; !lingers; h.calm() {
 		server.send(some)
-		for _, e := range h.ends {
-			lingers = lingers || e != nil && e == &e.conn.client && unsent(e) > 0
+		for _, e := range h.ends.all() {
+			lingers = lingers || e == &e.conn.client && unsent(e) > 0
 		}
 	}
 	server.reset()

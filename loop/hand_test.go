@@ -108,10 +108,8 @@ func (h *hand) until(ok func() bool, what string) {
 // only returns the one connection the loop has.
 func (h *hand) only() *conn {
 	h.t.Helper()
-	for _, e := range h.ends {
-		if e != nil {
-			return e.conn
-		}
+	for _, e := range h.ends.all() {
+		return e.conn
 	}
 	h.t.Fatal("there is no connection")
 	return nil

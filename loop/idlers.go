@@ -25,11 +25,11 @@ func (l *Loop) keepIdlers() {
 		l.idlers++
 		l.connectIdler(c)
 	}
-	for _, e := range l.ends {
+	for _, e := range l.ends.all() {
 		if l.idlers <= l.wantedIdlers() {
 			return
 		}
-		if e != nil && e.conn.idler {
+		if e.conn.idler {
 			l.close(e.conn, account.Forced)
 		}
 	}

@@ -36,9 +36,9 @@ type Loop struct {
 	numbers    numbers    // of connections
 	idlers     int        // connections to servers open with no client
 	filtered   []byte     // what a filter made of the bytes read
-	ends       []*end     // by descriptor number; nil: not ours, or not a connection's
-	serial     uint16     // of the last end; tells the owners of a descriptor within a batch of events apart
-	live       int        // connections open
+	ends       ends
+	serial     uint16 // of the last end; tells the owners of a descriptor within a batch of events apart
+	live       int    // connections open
 	ready      []*conn
 	working    []*conn // the ready list being worked off; the two change places
 	wheel      wheel
@@ -120,8 +120,7 @@ func (l *Loop) Run() {
 
 // event is told of something that happened to a descriptor; with serial 0, of something that may have.
 func (l *Loop) event(fd int, serial uint16, events uint32) {
-	if fd < len(l.ends) && l.ends[fd] != nil {
-		e := l.ends[fd]
+	if e := l.ends.at(fd); e != nil {
 		if serial != 0 && serial != e.serial { // the descriptor had another owner then
 			l.ledger.Add(account.Stale, 1)
 			return

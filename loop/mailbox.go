@@ -57,18 +57,14 @@ func (l *Loop) emptyBacklog() { l.take(l.cfg.Backlog + 1) }
 func (l *Loop) stop() {
 	l.listener.fd.Close()
 	l.state = stopped
-	for _, e := range l.ends {
-		if e != nil {
-			l.close(e.conn, account.Drained)
-		}
+	for _, e := range l.ends.all() {
+		l.close(e.conn, account.Drained)
 	}
 }
 
 // tellAll reports the bytes of every running connection.
 func (l *Loop) tellAll() {
-	for _, e := range l.ends {
-		if e != nil {
-			l.tell(e.conn)
-		}
+	for _, e := range l.ends.all() {
+		l.tell(e.conn)
 	}
 }

@@ -163,10 +163,8 @@ func (s scenario) run(t *testing.T) {
 	if s.tinyLoop {
 		p.connected()
 		p.ask(func(l *Loop) {
-			for fd, e := range l.ends {
-				if e != nil {
-					shrink(fd)
-				}
+			for fd := range l.ends.all() {
+				shrink(fd)
 			}
 		})
 	}
@@ -367,10 +365,8 @@ func (p *play) state() string {
 	seen := make(chan string, 1)
 	p.loops[0].post(func(l *Loop) {
 		s := "no connection"
-		for _, e := range l.ends {
-			if e != nil {
-				s = fmt.Sprintf("connection %+v", *e.conn)
-			}
+		for _, e := range l.ends.all() {
+			s = fmt.Sprintf("connection %+v", *e.conn)
 		}
 		seen <- s
 	})
@@ -409,10 +405,8 @@ func (p *play) audit() {
 	if moved := totals.Counts[account.BytesUp] + totals.Counts[account.BytesDown]; moved != totals.Counts[account.BytesSpliced]+totals.Counts[account.BytesCopied] {
 		p.t.Errorf("%d bytes moved, %d of them spliced and %d copied", moved, totals.Counts[account.BytesSpliced], totals.Counts[account.BytesCopied])
 	}
-	for i, e := range p.loops[0].ends {
-		if e != nil {
-			p.t.Errorf("descriptor %d is still a connection's", i)
-		}
+	for fd := range p.loops[0].ends.all() {
+		p.t.Errorf("descriptor %d is still a connection's", fd)
 	}
 	if open, _, _, _ := p.Pipes(); open != 0 {
 		p.t.Errorf("%d pipes are open after the loops were put away", open)

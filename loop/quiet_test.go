@@ -125,8 +125,8 @@ func stuckStates(outOfDescriptors *atomic.Bool) []stuck {
 func lingers(r *rig) bool {
 	seen := make(chan bool, 1)
 	r.loops[0].post(func(l *Loop) {
-		for _, e := range l.ends {
-			if e != nil && e.conn.state == lingering {
+		for _, e := range l.ends.all() {
+			if e.conn.state == lingering {
 				seen <- true
 				return
 			}

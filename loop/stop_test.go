@@ -78,7 +78,7 @@ func TestForgedEventsAreHarmless(t *testing.T) {
 		forge := func() {
 			done := make(chan struct{})
 			r.loops[0].post(func(l *Loop) {
-				for fd := range len(l.ends) + 5 {
+				for fd := range len(l.ends.chunks)*chunkEnds + 5 {
 					for _, ev := range []uint32{sys.In, sys.Out, sys.RdHup, sys.Hup, sys.Err, sys.In | sys.Out | sys.RdHup | sys.Hup | sys.Err} {
 						l.event(fd, 0, ev)
 					}

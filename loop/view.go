@@ -68,9 +68,9 @@ func (h *half) held() int {
 // connections yields the loop's connections, each once; the connection yielded may be closed.
 func (l *Loop) connections() func(yield func(*conn) bool) {
 	return func(yield func(*conn) bool) {
-		for _, e := range l.ends {
+		for _, e := range l.ends.all() {
 			// A connection has two ends: it is yielded with the client's, or with the server's if it has no client.
-			if e != nil && (e == &e.conn.client || e.conn.client.fd < 0) && !yield(e.conn) {
+			if (e == &e.conn.client || e.conn.client.fd < 0) && !yield(e.conn) {
 				return
 			}
 		}
