@@ -18,6 +18,7 @@ type Config struct {
 	File   string       // the -F file, which `write` without a name writes; "" = none
 	Dirs   []string     // --control-files: the directories, absolute paths, that commands from the network may name files under
 	Exit   bool         // -X: `exit` works
+	Try    bool         // the commands are only tried: `write` checks that it could be asked, and writes nothing
 	Output io.Writer    // where replies to lines of files and of -O go, as Pen's go to its standard output; nil = nowhere
 	Log    *slog.Logger // what an operator should know of commands that are obeyed; nil = nowhere
 }

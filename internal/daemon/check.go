@@ -21,7 +21,7 @@ import (
 // Check goes through a start as far as others cannot notice, and writes to w what the balancer would do. It opens no port, connects to nobody but the resolver, and becomes nobody else.
 // The error is the one that the start would end with; what a start only warns of is logged, as it is there. A file of -F that cannot be read is an error here.
 func Check(o *config.Options, log *slog.Logger, w io.Writer) error {
-	d := &Daemon{options: o, log: log, replies: io.Discard, level: new(slog.LevelVar), slots: backend.NewSlots()}
+	d := &Daemon{options: o, trying: true, log: log, replies: io.Discard, level: new(slog.LevelVar), slots: backend.NewSlots()}
 	defer d.Close()
 	if o.ConfigFile != "" {
 		file, err := os.Open(o.ConfigFile)

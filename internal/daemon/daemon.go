@@ -34,6 +34,7 @@ type Daemon struct {
 	// constant after Build
 	format   accesslog.Format // of the access log
 	options  *config.Options
+	trying   bool // nothing is to come of it: see Check
 	log      *slog.Logger
 	replies  io.Writer // of the commands of -O and -F
 	level    *slog.LevelVar
@@ -106,7 +107,7 @@ func (d *Daemon) learn() error {
 		return err
 	}
 	d.language = control.New(d, *initial, control.Config{
-		File: d.options.ConfigFile, Dirs: d.options.ControlFiles, Exit: d.options.AllowExit, Output: d.replies, Log: d.log,
+		File: d.options.ConfigFile, Dirs: d.options.ControlFiles, Exit: d.options.AllowExit, Try: d.trying, Output: d.replies, Log: d.log,
 	})
 	if err := d.language.Batch(d.options.Commands...); err != nil {
 		d.log.Warn("commands", "error", err)

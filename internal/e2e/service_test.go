@@ -127,7 +127,7 @@ func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pen.conf")
 	port := freePort(t)
-	content := fmt.Sprintf("listen 127.0.0.1:%d\nserver 0 address 127.0.0.1 port 81 max 5 hard 7\nserver 2 address 127.0.0.2 port 82\ntracking 60\nno roundrobin\n", port)
+	content := fmt.Sprintf("listen 127.0.0.1:%d\nserver 0 address 127.0.0.1 port 81 max 5 hard 7\nserver 2 address 127.0.0.2 port 82\ntracking 60\nno roundrobin\nwrite %s\nwrite\n", port, filepath.Join(dir, "written"))
 	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +149,9 @@ func TestCheck(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if now, err := os.ReadFile(file); err != nil || string(now) != content {
+		t.Errorf("the file has become %q, %v", now, err)
 	}
 	if t.Failed() {
 		t.Log(output)
