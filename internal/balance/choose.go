@@ -40,6 +40,9 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	// The initial server: the client's home, whatever its state, else by algorithm.
 	if first {
 		initial := p.find(b.table.Visit(key, now))
+		if initial != nobody {
+			a.notes |= clientKnown
+		}
 		switch {
 		case !p.letsIn(c.Addr.Addr()):
 			a.stage = denied
@@ -76,7 +79,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	if a.stage == emergency {
 		a.stage, a.turn = failingOpen, 0
 		if p.Emergency != nil && p.take(p.Emergency, p.emergency, c, now, 0) {
-			a.emergencyTried = true
+			a.notes |= emergencyTried
 			return b.answer(p.Emergency, EmergencyNumber, Emergency)
 		}
 	}
@@ -91,7 +94,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	}
 	if a.stage == lastResort {
 		a.stage = over
-		if p.Emergency != nil && !a.emergencyTried && p.take(p.Emergency, p.emergency, c, now, verdicts) {
+		if p.Emergency != nil && a.notes&emergencyTried == 0 && p.take(p.Emergency, p.emergency, c, now, verdicts) {
 			return b.answer(p.Emergency, EmergencyNumber, FailOpen)
 		}
 	}

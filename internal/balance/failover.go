@@ -4,15 +4,26 @@ package balance
 // It goes by the plan it began with, and keeps it from being collected until Connected or the owner clears it.
 type Attempt struct {
 	// owned by the connection
-	plan           *published
-	tried          [triedBits / 64]uint64 // servers that the walk answered with
-	initial        uint16                 // place of the server that the walk begins with, or nowhere
-	turn           uint16                 // of the walk: the next server is the one at initial + turn
-	stage          stage
-	home           home
-	why            Why // the initial server is what it is
-	emergencyTried bool
+	plan    *published
+	tried   [triedBits / 64]uint64 // servers that the walk answered with
+	initial uint16                 // place of the server that the walk begins with, or nowhere
+	turn    uint16                 // of the walk: the next server is the one at initial + turn
+	stage   stage
+	home    home
+	why     Why // the initial server is what it is
+	notes   note
 }
+
+// note is a bit of what else an Attempt has to keep in mind.
+type note uint8
+
+const (
+	emergencyTried note = 1 << iota
+	clientKnown
+)
+
+// Known says that the client had come before and was remembered with a server of the plan, be it that it is led there or, under -r, that it was led there last.
+func (a *Attempt) Known() bool { return a.notes&clientKnown != 0 }
 
 // triedBits is how many servers an Attempt can tell apart: as many as fit its 32 bytes. In a larger plan neighbours share a bit, which costs something only
 // when all is lost: failing open passes over a server whose neighbour has been tried.

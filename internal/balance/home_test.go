@@ -372,3 +372,24 @@ func TestLatest(t *testing.T) {
 	f.walk(c)
 	latest(-2)
 }
+
+func TestAClientIsKnownFromItsSecondVisit(t *testing.T) {
+	for name, plan := range map[string]Plan{"with homes": {}, "by round robin": {RoundRobin: true}} {
+		f := newFarm(t, plan, make([]Server, 3)...)
+		c := client("127.0.0.1")
+		for visit := range 3 {
+			var a Attempt
+			f.ask(c, &a)
+			f.ask(c, &a) // to the next server: that is no other visit
+			if a.Known() != (visit > 0) {
+				t.Errorf("%s: on visit %d the client is known: %v", name, visit, a.Known())
+			}
+		}
+		gone := fill(t, f.slots, plan, []Server{{Name: "other"}})
+		f.Publish(gone)
+		var a Attempt
+		if f.ask(c, &a); a.Known() {
+			t.Errorf("%s: known by a server that has left the plan", name)
+		}
+	}
+}
