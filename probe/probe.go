@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,8 @@ type Prober struct {
 	// atomic: Watch stores, Run loads
 	wanted atomic.Pointer[[]Target]
 
+	tallies sync.Map // of *tally by backend.ID; Run adds, anyone reads
+
 	// owned by Run. A watched server is either in queue or, while a check of its ID is in flight, named in busy.
 	watched map[backend.ID]*watch
 	queue   queue
@@ -72,6 +75,7 @@ type watch struct {
 type result struct {
 	watch *watch
 	err   error
+	took  time.Duration
 }
 
 // New makes a Prober that watches nothing yet.
@@ -147,7 +151,9 @@ func (p *Prober) start(ctx context.Context) (wait time.Duration, ok bool) {
 
 // check is the goroutine of one check. It gets a copy of the target, since Run may rename w meanwhile.
 func (p *Prober) check(ctx context.Context, w *watch, t Target) {
-	p.results <- result{w, p.cfg.Check.ask(ctx, t, p.cfg.Timeout)}
+	began := time.Now()
+	err := p.cfg.Check.ask(ctx, t, p.cfg.Timeout)
+	p.results <- result{w, err, time.Since(began)}
 }
 
 // adopt makes targets the set that is watched.
@@ -192,8 +198,10 @@ func (p *Prober) settle(ctx context.Context, r result) {
 			return
 		}
 		if local(w.Network, r.err) {
+			p.tallyOf(id).void.Add(1)
 			p.void(r.err)
 		} else {
+			p.tallyOf(id).judged(r.err == nil, r.took)
 			p.judge(w, r.err)
 		}
 		w.due = time.Now().Add(pause(p.cfg.Interval, w.streak.doubted(), rand.Float64()))

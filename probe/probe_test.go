@@ -68,7 +68,7 @@ func TestBlackHole(t *testing.T) {
 func TestFlappingNeverTurnsEarly(t *testing.T) {
 	slots, log, o := backend.NewSlots(), newJournal(), newOracle(t)
 	target, slot := claim(t, slots, "www1", "tcp", o.address)
-	start(t, Config{Check: ask, Interval: interval, Timeout: patience, Rise: 2, Fall: 3, Log: log.log()}, slots, target)
+	p, _ := start(t, Config{Check: ask, Interval: interval, Timeout: patience, Rise: 2, Fall: 3, Log: log.log()}, slots, target)
 	q := o.next(t)
 	for step, s := range []struct {
 		status int
@@ -86,6 +86,9 @@ func TestFlappingNeverTurnsEarly(t *testing.T) {
 	}
 	if d, u := len(log.all("server down")), len(log.all("server up")); d != 1 || u != 1 {
 		t.Errorf("%d lines say down and %d up, want one each", d, u)
+	}
+	if got := p.Tally(target.ID); got.Passed != 8 || got.Failed != 12 || got.Void != 0 || got.Last <= 0 || got.Last > patience {
+		t.Errorf("20 checks, 8 of them passed: %+v", got)
 	}
 }
 
@@ -286,7 +289,7 @@ func TestCheckCutShortByTheEndIsVoid(t *testing.T) {
 	p.adopt([]Target{target})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	p.settle(ctx, result{p.watched[target.ID], context.Canceled})
+	p.settle(ctx, result{watch: p.watched[target.ID], err: context.Canceled})
 	if down(slot) {
 		t.Error("a check that the end cut short takes a server down")
 	}
@@ -392,7 +395,7 @@ func TestLocalTroubleIsVoid(t *testing.T) {
 
 	const interval = 100 * time.Millisecond
 	began := time.Now()
-	start(t, Config{Interval: interval, Timeout: patience, Rise: 1, Fall: 1, Log: log.log()}, slots, targets...)
+	p, _ := start(t, Config{Interval: interval, Timeout: patience, Rise: 1, Fall: 1, Log: log.log()}, slots, targets...)
 	const void = "checks void, the trouble is ours"
 	first := log.await(t, void, 1)
 	if reason := fmt.Sprint(first["reason"]); first["checks"] != 1.0 || !strings.HasSuffix(reason, "too many open files") {
@@ -403,6 +406,16 @@ func TestLocalTroubleIsVoid(t *testing.T) {
 	}
 	if n, most := len(log.all(void)), int(time.Since(began)/interval)+1; n > most {
 		t.Errorf("%d lines, want at most %d", n, most)
+	}
+	voids := 0
+	for _, target := range targets {
+		got := p.Tally(target.ID)
+		if voids += int(got.Void); got.Passed+got.Failed != 0 || got.Last != 0 {
+			t.Errorf("checks that never were are counted: %+v", got)
+		}
+	}
+	if voids < 10 {
+		t.Errorf("%d void checks are counted", voids)
 	}
 	for _, target := range targets {
 		if down(slots.Get(target.ID)) {

@@ -25,7 +25,8 @@ type Slots struct {
 
 	mu sync.Mutex
 	// guarded by mu
-	ids map[string]ID
+	ids   map[string]ID
+	names []string // identities by id, from 1
 }
 
 // NewSlots returns an empty set. Slot memory is allocated 8 KiB at a time, as identities are claimed.
@@ -50,7 +51,15 @@ func (s *Slots) Claim(identity string) (ID, error) {
 	}
 	id := ID(n + 1)
 	s.ids[identity] = id
+	s.names = append(s.names, identity)
 	return id, nil
+}
+
+// Identity returns the identity that a claimed id was given out for.
+func (s *Slots) Identity(id ID) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.names[id-1]
 }
 
 // Get returns the slot of a claimed id: never nil, and always the same one. Any other id, None among them, is a bug of the caller and may panic.

@@ -24,6 +24,9 @@ func TestClaimNamesAnIdentityOnce(t *testing.T) {
 	if a != 1 || b != 2 || again != a {
 		t.Errorf("ids %d, %d and again %d, want 1, 2 and again 1", a, b, again)
 	}
+	if one, two := s.Identity(a), s.Identity(b); one != "10.0.0.1:80" || two != "10.0.0.2:80" {
+		t.Errorf("they are of %s and %s", one, two)
+	}
 	s.Get(a).AddConnect()
 	if s.Get(again).Connects() != 1 || s.Get(b).Connects() != 0 {
 		t.Error("the same identity has not the same slot")
