@@ -101,7 +101,7 @@ func (l *Loop) begin(c *conn) {
 		l.answer(c)
 		return
 	}
-	l.connect(c)
+	l.connect(c, c.began)
 }
 
 // acceptVerdict is what an accept error means for the loop. None of them ends it.

@@ -111,8 +111,13 @@ func (l *Loop) close(c *conn, why account.Cause) {
 		sys.ResetOnClose(int(s.fd))
 	}
 	l.tell(c)
+	l.noteFirst(c)
 	if why.Abnormal() || l.witness != nil {
 		l.record(c, why)
+	}
+	server := uint32(0) // none
+	if s := c.lastServer(); s != nil {
+		server = uint32(s.ID)
 	}
 	l.empty(&c.up)
 	l.empty(&c.down)
@@ -134,7 +139,7 @@ func (l *Loop) close(c *conn, why account.Cause) {
 	l.numbers.put(c.number)
 	c.state = dead
 	l.live--
-	l.ledger.Ended(why)
+	l.ledger.Ended(why, server)
 	l.gate.leave()
 	l.unpause()
 	if l.state == draining {

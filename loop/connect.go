@@ -11,11 +11,15 @@ import (
 )
 
 // connect gives a connection a server: it chooses, dials, and on to the next until one is under way or none is left.
-func (l *Loop) connect(c *conn) {
+func (l *Loop) connect(c *conn, now int64) {
 	l.enterState(c, connecting)
-	for {
-		now := l.now()
-		choice, ok := l.balancer.Choose(c.balanceClient(), now, &l.searchOf(c).Attempt)
+	for ; ; now = l.now() {
+		s := l.searchOf(c)
+		choice, ok := l.balancer.Choose(c.balanceClient(), now, &s.Attempt)
+		if s.asked == 0 {
+			l.ledger.Add(visit(s.Known()), 1)
+		}
+		s.asked = now
 		if !ok {
 			if c.up.pending() { // bytes that nobody will get: the client is to know
 				sys.ResetOnClose(int(c.client.fd))
@@ -43,11 +47,20 @@ func (l *Loop) connect(c *conn) {
 	}
 }
 
+// visit is what a client that comes counts as.
+func visit(known bool) account.Count {
+	if known {
+		return account.Returned
+	}
+	return account.Newcomers
+}
+
 // search is a connection's walk over the servers. Only connections that are looking for a server have one: idle ones are many.
 type search struct {
 	balance.Attempt
 	last    *balance.Server // tried
 	failure syscall.Errno   // of that one
+	asked   int64           // when the balancer was asked for a server last; unix ns, 0 = not yet
 }
 
 // searchOf returns the connection's search, begun if it is not.
@@ -229,7 +242,7 @@ func (l *Loop) connected(c *conn, late bool) {
 			l.close(c, account.NoServer)
 			return
 		}
-		l.connect(c)
+		l.connect(c, l.now())
 	}
 }
 
@@ -293,6 +306,7 @@ func (l *Loop) established(c *conn) {
 	if c.up.bytes > 0 { // by greet
 		c.firstUp = c.connected
 	}
+	l.ledger.Connected(uint32(c.chosen.ID), time.Duration(now-c.search.asked))
 	l.balancer.Connected(c.balanceClient(), now, c.chosen, &c.search.Attempt)
 	l.endSearch(c)
 	plan := l.balancer.Plan()

@@ -13,7 +13,7 @@ import (
 	"pen/internal/balance"
 )
 
-func (h *hand) totals() account.Totals { return account.Sum([]*account.Loop{h.ledger}) }
+func (h *hand) totals() account.Totals { return account.Read([]*account.Loop{h.ledger}).Totals }
 
 // A server that takes the connection and resets it before we have looked has refused; one that does so after has ended, and its client is told.
 func TestServerThatAcceptsAndResets(t *testing.T) {

@@ -200,12 +200,15 @@ func (g *Group) ask(do func(*Loop)) {
 func (g *Group) Settle() { g.ask((*Loop).tellAll) }
 
 // Totals sums the loops' ledgers.
-func (g *Group) Totals() account.Totals {
+func (g *Group) Totals() account.Totals { return g.Read().Totals }
+
+// Read reads the loops' ledgers. No loop is asked.
+func (g *Group) Read() account.Reading {
 	ledgers := make([]*account.Loop, len(g.loops))
 	for i, l := range g.loops {
 		ledgers[i] = l.ledger
 	}
-	return account.Sum(ledgers)
+	return account.Read(ledgers)
 }
 
 // Pipes returns how many pipes are open, how many of them idle, how often none was to be had, and the smallest size the kernel granted, bytes.

@@ -52,7 +52,7 @@ func TestConnectThatStandsWhenItsTimeIsUpIsNoFailure(t *testing.T) {
 	if c.state != forwarding {
 		t.Errorf("state %d, expected forwarding", c.state)
 	}
-	totals := account.Sum([]*account.Loop{h.ledger})
+	totals := h.totals()
 	if n, failures := totals.Counts[account.TimedOut], h.slots.Get(h.plan.Servers[0].ID).Failures(); n != 0 || failures != 0 {
 		t.Errorf("%d connects timed out, the server is blamed for %d", n, failures)
 	}

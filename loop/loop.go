@@ -51,6 +51,7 @@ type Loop struct {
 	searches   []*search
 	closes     account.Closes // the last abnormal endings
 	witness    Witness        // nil: nobody is told of endings
+	meter      meter
 	state      loopState
 	complaints complaints
 
@@ -120,6 +121,17 @@ func (l *Loop) Run() {
 
 // event is told of something that happened to a descriptor; with serial 0, of something that may have.
 func (l *Loop) event(fd int, serial uint16, events uint32) {
+	l.meter.events++
+	if !l.meter.due() {
+		l.handle(fd, serial, events)
+		return
+	}
+	began := l.now()
+	l.handle(fd, serial, events)
+	l.worked(began)
+}
+
+func (l *Loop) handle(fd int, serial uint16, events uint32) {
 	if e := l.ends.at(fd); e != nil {
 		if serial != 0 && serial != e.serial { // the descriptor had another owner then
 			l.ledger.Add(account.Stale, 1)
@@ -160,6 +172,16 @@ func (l *Loop) proceed(e *end) {
 
 // turn runs after a batch of events: first what others asked for, then what had to wait its turn.
 func (l *Loop) turn() bool {
+	if !l.meter.due() {
+		return l.tidy()
+	}
+	began := l.now()
+	on := l.tidy()
+	l.worked(began)
+	return on
+}
+
+func (l *Loop) tidy() bool {
 	if l.mailbox.full.Load() {
 		for _, do := range l.mailbox.take() {
 			do(l)

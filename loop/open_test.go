@@ -112,7 +112,7 @@ func TestPinnedAndSteeredLoopsServe(t *testing.T) {
 func accepted(r *rig) []uint64 {
 	var n []uint64
 	for _, l := range r.loops {
-		n = append(n, account.Sum([]*account.Loop{l.ledger}).Counts[account.Accepted])
+		n = append(n, account.Read([]*account.Loop{l.ledger}).Totals.Counts[account.Accepted])
 	}
 	return n
 }

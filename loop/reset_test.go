@@ -63,7 +63,7 @@ func TestResetAfterHalfCloseFoundByAWriteReachesTheServer(t *testing.T) {
 // ended names the cause of the only connection that has ended.
 func (h *hand) ended() account.Cause {
 	h.t.Helper()
-	totals := account.Sum([]*account.Loop{h.ledger})
+	totals := h.totals()
 	for cause, n := range totals.Ended {
 		if n == 1 {
 			return account.Cause(cause)

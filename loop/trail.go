@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pen/internal/account"
+	"pen/internal/balance"
 )
 
 // marks are the moments of a connection. Times since it began are in microseconds, 0 for never, and stop at 71 minutes.
@@ -20,13 +21,14 @@ func (m *marks) mark(now int64) uint32 {
 	return uint32(min(max(now-m.began, 1000)/1000, 1<<32-1))
 }
 
-// noteFirst marks the first bytes that a side has taken. They are found out about at the end of a turn, some microseconds late.
+// noteFirst marks the first bytes that a side has taken. They are found out about at the end of a turn or of the connection, some microseconds late.
 func (l *Loop) noteFirst(c *conn) {
 	if c.firstUp == 0 && c.up.bytes > 0 {
 		c.firstUp = c.mark(l.now())
 	}
 	if c.firstDown == 0 && c.down.bytes > 0 {
 		c.firstDown = c.mark(l.now())
+		l.ledger.Heard(uint32(c.chosen.ID), time.Duration(c.firstDown-c.connected)*time.Microsecond)
 	}
 }
 
@@ -35,22 +37,29 @@ type Witness interface {
 	Closed(t *account.Trail)
 }
 
+// lastServer is the one that a connection was given, or else tried last; nil if none.
+func (c *conn) lastServer() *balance.Server {
+	if c.chosen == nil && c.search != nil {
+		return c.search.last
+	}
+	return c.chosen
+}
+
 // record writes down how a connection ended, while it still has everything.
 func (l *Loop) record(c *conn, why account.Cause) {
 	if c.idler {
 		return
 	}
-	l.noteFirst(c)
 	now := l.now()
 	t := account.Trail{
 		Ended: now, Client: c.peer, Cause: why, Number: int(c.number), Up: c.up.bytes, Down: c.down.bytes,
 		Connected: since(c.connected), FirstUp: since(c.firstUp), FirstDown: since(c.firstDown), Lasted: time.Duration(now - c.began),
 	}
-	switch {
-	case c.chosen != nil:
-		t.Server, t.Why = c.chosen.Name, c.why.String()
-	case c.search != nil && c.search.last != nil:
-		t.Server, t.Why, t.Errno = c.search.last.Name, c.why.String(), c.search.failure
+	if s := c.lastServer(); s != nil {
+		t.Server, t.Why = s.Name, c.why.String()
+		if c.chosen == nil {
+			t.Errno = c.search.failure
+		}
 	}
 	switch why {
 	case account.ClientReset, account.ClientLost:

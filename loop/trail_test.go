@@ -130,6 +130,15 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 			if got := h.ended(); got != test.want {
 				t.Errorf("the ledger says %v, want %v", got, test.want)
 			}
+			number := uint32(h.plan.Servers[0].ID)
+			if test.none {
+				number = 0
+			}
+			servers := account.Read([]*account.Loop{h.ledger}).Servers
+			of := servers[number] // there is one ending: if it is here it is nowhere else
+			if of.Ended[test.want] != 1 {
+				t.Errorf("server %d: %v", number, of.Ended)
+			}
 			got := m.trails[0]
 			server := h.plan.Servers[0].Name
 			if test.none {
@@ -144,6 +153,9 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 			if got.Down > 0 && (got.FirstUp == account.Never || got.FirstDown == account.Never || got.FirstDown > got.Lasted || got.FirstUp < got.Connected) {
 				t.Errorf("times in disorder: %+v", got)
 			}
+			if stood, heard := got.Connected != account.Never, got.FirstDown != account.Never; of.Connects.Count() != one(stood) || of.FirstByte.Count() != one(heard) || of.FirstByte.Sum > got.Lasted {
+				t.Errorf("connect times %+v, first bytes %+v; trail %+v", of.Connects, of.FirstByte, got)
+			}
 			kept := 0
 			for trail := range h.closes.Each {
 				kept++
@@ -156,4 +168,11 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 			}
 		})
 	}
+}
+
+func one(is bool) uint64 {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -20,11 +20,15 @@ const (
 	BytesDown                 // from servers to clients
 	BytesSpliced              // those of either direction that never entered user space
 	BytesCopied               // and those that did
+	Returned                  // clients that came, known with a server
+	Newcomers                 // and those that had none
+	Events                    // handled; up to a few behind
+	BusyTime                  // spent on them and on what comes of them, ns: an estimate
 	nCounts
 )
 
 var countNames = [nCounts]string{"accepted", "accept_errors", "accept_pauses", "limit_reached", "connects_refused", "connects_timed_out", "local_errors",
-	"stale_events", "bytes_up", "bytes_down", "spliced", "copied"}
+	"stale_events", "bytes_up", "bytes_down", "spliced", "copied", "clients_returned", "clients_new", "events", "busy_ns"}
 
 func (c Count) String() string { return countNames[c] }
 
@@ -64,8 +68,9 @@ type Loop struct {
 
 	// atomic: written by the loop only, read by anyone
 	counts [nCounts]atomic.Uint64
-	ended  [nCauses]atomic.Uint64
 	live   atomic.Int64
+
+	servers servers
 
 	_ [64]byte
 }
@@ -79,31 +84,21 @@ func (l *Loop) Opened() {
 	l.live.Store(l.live.Load() + 1)
 }
 
-// Ended counts a connection out.
-func (l *Loop) Ended(why Cause) {
-	l.ended[why].Store(l.ended[why].Load() + 1)
-	l.live.Store(l.live.Load() - 1)
-}
-
-// Totals is the sum over loops. The figures are read one by one: each is true, together they are of slightly different moments.
+// Totals is what a ledger says, or the sum over several.
 type Totals struct {
 	Counts [nCounts]uint64
 	Ended  [nCauses]uint64
 	Live   int64
 }
 
-// Sum adds up ledgers.
-func Sum(loops []*Loop) (t Totals) {
-	for _, l := range loops {
-		for i := range l.counts {
-			t.Counts[i] += l.counts[i].Load()
-		}
-		for i := range l.ended {
-			t.Ended[i] += l.ended[i].Load()
-		}
-		t.Live += l.live.Load()
+func (t *Totals) include(of *Totals) {
+	for i, n := range of.Counts {
+		t.Counts[i] += n
 	}
-	return t
+	for i, n := range of.Ended {
+		t.Ended[i] += n
+	}
+	t.Live += of.Live
 }
 
 // Attrs lists every figure as name, value, name, value, …, the form log/slog takes.

@@ -13,10 +13,10 @@ func TestSumAddsEveryFigureOfEveryLoop(t *testing.T) {
 	a.Opened()
 	a.Opened()
 	b.Opened()
-	a.Ended(ServerReset)
+	a.Ended(ServerReset, 3)
 	a.Add(BytesUp, 5)
 	b.Add(BytesUp, 7)
-	got := Sum([]*Loop{a, b})
+	got := Read([]*Loop{a, b}).Totals
 	if got.Live != 2 || got.Counts[Accepted] != 3 || got.Counts[BytesUp] != 12 || got.Ended[ServerReset] != 1 {
 		t.Errorf("sum = %+v", got)
 	}
