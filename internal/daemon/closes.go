@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"sync"
+
 	"pen/internal/accesslog"
 )
 
@@ -35,4 +37,41 @@ func (d *Daemon) Closes(yield func(line string) bool) {
 			return
 		}
 	}
+}
+
+// lost is what the access logs have lost that are no longer in use: the sum may never fall.
+type lost struct {
+	mu sync.Mutex // held also while the log in use is replaced
+
+	// guarded by mu
+	lines uint64
+}
+
+// replaceLog puts another log in the place of the one in use, whose losses up to now are counted.
+func (d *Daemon) replaceLog(to *accesslog.Log) (old *accesslog.Log, counted uint64) {
+	d.lost.mu.Lock()
+	defer d.lost.mu.Unlock()
+	if old = d.access.Swap(to); old != nil {
+		counted = old.Dropped()
+		d.lost.lines += counted
+	}
+	return old, counted
+}
+
+// loseLines counts what a log lost after it was replaced.
+func (d *Daemon) loseLines(n uint64) {
+	d.lost.mu.Lock()
+	defer d.lost.mu.Unlock()
+	d.lost.lines += n
+}
+
+// linesLost is how many lines the access logs have lost since the start.
+func (d *Daemon) linesLost() uint64 {
+	d.lost.mu.Lock()
+	defer d.lost.mu.Unlock()
+	n := d.lost.lines
+	if access := d.access.Load(); access != nil {
+		n += access.Dropped()
+	}
+	return n
 }

@@ -56,6 +56,7 @@ type Daemon struct {
 	access atomic.Pointer[accesslog.Log] // nil: what clients send is not logged
 
 	watch watch
+	lost  lost
 }
 
 // Build opens everything that can refuse to be opened, and then gives up root and whatever else it will not need. All or nothing.

@@ -11,12 +11,20 @@ import (
 // Figures implements web.World.
 func (o outlook) Figures() web.Figures {
 	d := o.d
-	plan, now := d.balance.Plan(), d.Now()
+	plan, now, read := d.balance.Plan(), d.Now(), d.group.Read()
 	f := web.Figures{
 		Time: time.Unix(0, now).UTC(), Started: o.began, Version: o.version, Listen: d.language.State().Listen, Draining: d.watch.ending.Load(),
-		Totals: web.NewTotals(d.group.Totals(), plan.MaxConns), Servers: o.servers(plan, now),
+		Totals: web.NewTotals(read.Totals, plan.MaxConns), TimeBounds: web.Bounds, LogDropped: d.linesLost(),
 		Clients: web.Table{Known: d.table.Len(), Slots: d.table.Cap(), Evicted: d.table.Evictions(), Bytes: uint64(d.table.Bytes())},
 		Loops:   web.Loops{Count: d.budget.Loops, CPUs: append([]int{}, o.cpus...), Poller: d.options.Poller, PipesMost: d.budget.Pipes},
+	}
+	f.Servers, f.Others = o.servers(plan, now, read.Servers)
+	for i := range read.Loops {
+		var cpu *int
+		if o.cpus != nil {
+			cpu = &o.cpus[i]
+		}
+		f.Loops.Each = append(f.Loops.Each, web.NewLoop(i, cpu, &read.Loops[i]))
 	}
 	f.Ready = isReady(plan, f.Servers)
 	f.Loops.PipesOpen, f.Loops.PipesIdle, f.Loops.Refused, f.Loops.PipeSize = d.group.Pipes()

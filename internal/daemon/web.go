@@ -132,9 +132,9 @@ func (o outlook) Explain(addr netip.Addr) ([]web.Step, error) {
 // Do implements web.World. What comes over HTTP is trusted with files no more than what comes over the network.
 func (o outlook) Do(command string) (string, error) { return o.d.language.Do(command, control.Network) }
 
-// servers are all servers of the plan that have one, by number, and then the two special ones unless they are among them.
-func (o outlook) servers(plan *balance.Plan, now int64) []web.Server {
-	list := []web.Server{}
+// servers are all servers of the plan that have one, by number, and then the two special ones unless they are among them; and then what the ledgers say about anybody else.
+func (o outlook) servers(plan *balance.Plan, now int64, ledgers []account.ServerTotals) (list []web.Server, others []web.Other) {
+	list, others = []web.Server{}, []web.Other{}
 	seen := map[backend.ID]bool{}
 	add := func(n int, v *balance.Server) {
 		if v == nil || v.ID == backend.None || seen[v.ID] {
@@ -144,9 +144,14 @@ func (o outlook) servers(plan *balance.Plan, now int64) []web.Server {
 		slot := o.d.slots.Get(v.ID)
 		s := web.Server{
 			Number: n, Name: cmp.Or(v.Name, v.Addr.String()), Address: v.Addr.String(), Connections: int(slot.Live()), Soft: v.Soft, Hard: v.Hard, Weight: v.Weight, Prio: v.Prio,
-			Connects: slot.Connects(), Failures: slot.Failures(), BytesUp: slot.Up(), BytesDown: slot.Down(),
+			Connects: slot.Connects(), Failures: slot.Failures(), BytesUp: slot.Up(), BytesDown: slot.Down(), Checks: o.checks(v.ID),
 		}
 		s.Judge(slot, now)
+		var ledger account.ServerTotals // of a server that nobody has been sent to yet
+		if int(v.ID) < len(ledgers) {
+			ledger = ledgers[v.ID]
+		}
+		s.Tally = web.NewTally(&ledger)
 		list = append(list, s)
 	}
 	for i := range plan.Servers {
@@ -154,7 +159,24 @@ func (o outlook) servers(plan *balance.Plan, now int64) []web.Server {
 	}
 	add(balance.EmergencyNumber, plan.Emergency)
 	add(balance.AbuseNumber, plan.Abuse)
-	return list
+	for i := range ledgers {
+		id := backend.ID(i)
+		if seen[id] || ledgers[i] == (account.ServerTotals{}) {
+			continue
+		}
+		other := web.Other{Tally: web.NewTally(&ledgers[i])}
+		if id != backend.None {
+			other.Name = o.d.slots.Identity(id)
+		}
+		others = append(others, other)
+	}
+	return list, others
+}
+
+// checks is how a server's health checks have gone.
+func (o outlook) checks(id backend.ID) web.Checks {
+	t := o.d.prober.Tally(id)
+	return web.Checks{Passed: t.Passed, Failed: t.Failed, Void: t.Void, Last: t.Last.Seconds()}
 }
 
 // isReady says whether a server that is not for emergencies, or the dummy, would take a new client.

@@ -97,10 +97,11 @@ func (d *Daemon) Apply(current, updated *control.State) (err error) {
 
 // switchLog has the loops write to another log, and closes the one they wrote to.
 func (d *Daemon) switchLog(to *accesslog.Log) {
-	old := d.access.Swap(to)
+	old, counted := d.replaceLog(to)
 	d.logTo(to)
 	if old != nil {
 		old.Close()
+		d.loseLines(old.Dropped() - counted)
 	}
 }
 

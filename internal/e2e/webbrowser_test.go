@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -117,6 +118,11 @@ func TestBrowser(t *testing.T) {
 	b.does(chromedp.Navigate(w.base + "/"))
 	b.becomes(`document.getElementById("live").textContent === "live"`)
 	b.becomes(state(1) + ` === "up"`)
+
+	b.becomes(`document.getElementById("loop-rows").rows.length === ` + strconv.Itoa(int(w.figure("pen_loops"))))
+	b.becomes(`[...document.getElementById("detail-rows").rows].every((row, i) => i > 1 || Number(row.cells[5].textContent) > 0 && row.cells[8].textContent.includes("fin "))`)
+	mustVisit(t, client(3, w.address), w.address)
+	b.becomes(`[...document.getElementById("detail-rows").rows].some((row) => /s$/.test(row.cells[1].textContent) && /s$/.test(row.cells[4].textContent))`)
 
 	servers[1].close()
 	b.becomes(state(1) + `.startsWith("checks fail")`)

@@ -37,10 +37,13 @@ type Figures struct {
 	Ready    bool      `json:"ready"`    // there is a server for a new client
 	Draining bool      `json:"draining"` // the process is about to end
 
-	Totals  Totals   `json:"totals"`
-	Servers []Server `json:"servers"`
-	Clients Table    `json:"clients"`
-	Loops   Loops    `json:"loops"`
+	Totals     Totals    `json:"totals"`
+	Servers    []Server  `json:"servers"`
+	Others     []Other   `json:"others"`      // with those of Servers they make the endings of Totals
+	TimeBounds []float64 `json:"time_bounds"` // Bounds
+	Clients    Table     `json:"clients"`
+	Loops      Loops     `json:"loops"`
+	LogDropped uint64    `json:"log_lines_dropped"` // that the access log had no room for
 }
 
 // Totals are the sums over all loops.
@@ -83,6 +86,9 @@ type Server struct {
 	Failures    uint64 `json:"failures"`   // connects that failed
 	BytesUp     uint64 `json:"bytes_up"`   // from clients; up to 1 MiB behind for each running connection
 	BytesDown   uint64 `json:"bytes_down"` // for clients
+
+	Checks Checks `json:"checks"`
+	Tally
 }
 
 // The reasons for which a server is out.
@@ -144,6 +150,9 @@ type Loops struct {
 	PipesMost int    `json:"pipes_most"` // open at once
 	Refused   uint64 `json:"pipes_refused"`
 	PipeSize  int    `json:"pipe_size"` // bytes, the smallest that the kernel granted; 0 before the first
+
+	Each      []Loop  `json:"each"`
+	Imbalance float64 `json:"accept_imbalance"` // of late: 1 is even; filled in by the Window
 }
 
 // Client is one client that is remembered.

@@ -45,13 +45,19 @@ func newFarm() *farm {
 		t.Ended[i] = uint64(2000 + i)
 	}
 	t.Live = 3
+	counted := account.ServerTotals{Connects: account.Times{Sum: 9 * time.Millisecond}, FirstByte: account.Times{Sum: time.Second}}
+	counted.Ended[account.ServerFin], counted.Connects.Classes[1], counted.Connects.Classes[4], counted.FirstByte.Classes[len(Bounds)] = 1500, 8, 3, 1
 	server := func(n int, name string, out ...string) Server {
-		return Server{Number: n, Name: name, Address: "10.0.0.1:80", Usable: len(out) == 0, Out: append([]string{}, out...), Connections: 1, Soft: 5, Hard: 7, Weight: 2, Connects: 11, Failures: 1, BytesUp: 100, BytesDown: 4000}
+		return Server{Number: n, Name: name, Address: "10.0.0.1:80", Usable: len(out) == 0, Out: append([]string{}, out...), Connections: 1, Soft: 5, Hard: 7, Weight: 2, Connects: 11, Failures: 1, BytesUp: 100, BytesDown: 4000,
+			Checks: Checks{Passed: 70, Failed: 2, Void: 1, Last: .00025}, Tally: NewTally(&counted)}
 	}
+	cpu := 1
 	f := &farm{clients: 3, figures: Figures{
 		Time: noon, Started: noon.Add(-time.Hour), Version: "v1 go1", Listen: "80", Ready: true,
 		Totals: NewTotals(t, 500), Servers: []Server{server(0, "www1:80"), server(1, "<b>www2</b>:80", Drained), server(2, "/run/\xff.sock", ProbeDown, Shunned), server(-1, "sorry:80")},
-		Clients: Table{Known: 3, Slots: 2048, Evicted: 4, Bytes: 163840}, Loops: Loops{Count: 2, CPUs: []int{0, 1}, Poller: "raw", PipesOpen: 2, PipesMost: 128, PipeSize: 524288},
+		Others: []Other{{"", NewTally(new(account.ServerTotals))}, {"gone:80", NewTally(&counted)}}, TimeBounds: Bounds, LogDropped: 6,
+		Clients: Table{Known: 3, Slots: 2048, Evicted: 4, Bytes: 163840}, Loops: Loops{Count: 2, CPUs: []int{0, 1}, Poller: "raw", PipesOpen: 2, PipesMost: 128, PipeSize: 524288,
+			Each: []Loop{NewLoop(0, nil, &t), NewLoop(1, &cpu, new(account.Totals))}},
 	}}
 	f.figures.Servers[2].OutUntil, f.figures.Servers[2].LastFailure = noon.Add(time.Minute), noon
 	return f

@@ -56,6 +56,7 @@ var (
 	pipesMost    = metric("pipes_max", "Splice pipes that may be open at once.")
 	pipesRefused = metric("pipes_refused_total", "Times that no splice pipe was to be had, and bytes were copied.")
 	pipeSize     = metric("pipe_size_bytes", "Smallest size the kernel granted a splice pipe; 0 before the first.")
+	logDropped   = metric("log_lines_dropped_total", "Lines of the access log that were lost: it was full, or what it is written to would not take them.")
 	webViewers   = metric("web_viewers", "Browsers watching the live page.")
 
 	serverInfo        = metric("server_info", "Where a server is reached and its number; the value is 1.", "server", "address", "number")
@@ -68,9 +69,28 @@ var (
 	serverFailures    = perServer("connect_failures_total", "Connects to the server that failed.")
 	serverLastFailure = perServer("last_failure_timestamp_seconds", "When a connect to the server failed last, unix seconds; 0 for never.")
 	serverBytes       = metric("server_bytes_total", "Bytes carried: up to the server, down from it. Up to 1 MiB behind for each connection open.", "server", "direction")
+	serverChecks      = metric("server_checks_total", "Health checks of the server, by result; void is our own trouble and says nothing.", "server", "result")
+	serverLastCheck   = perServer("last_check_duration_seconds", "Time that the last health check took that was not void; 0 before the first.")
+
+	// The next three are also there for connections that had no server, called "", and for servers that are no longer in the configuration.
+	serverEnded     = metric("server_connections_ended_total", "Connections that have ended, by cause and by the server that they were given or tried last. What has not happened is left out.", "server", "cause")
+	serverConnect   = perServer("connect_seconds", "Time from the choice of the server to the connection to it standing. Connects that failed are not in it.")
+	serverFirstByte = perServer("first_byte_seconds", "Time from there to the server's first byte having been given to the client.")
+
+	loopConnections = perLoop("connections", "Connections open.")
+	loopAccepted    = perLoop("connections_accepted_total", "Connections accepted.")
+	loopBytes       = perLoop("bytes_total", "Bytes carried: up to servers, down to clients.", "direction")
+	loopEvents      = perLoop("events_total", "Events handled.")
+	loopStale       = perLoop("stale_events_total", "Events for a descriptor that had a new owner: harmless.")
+	loopBusy        = perLoop("busy_seconds_total", "Time that the loop was not waiting for events, estimated from one sample in thirteen.")
+	acceptImbalance = metric("accept_imbalance_ratio", "Connections that the loop accepted that accepted most, divided by the mean of all loops, over ten seconds or more before the scrape; 1 is even.")
 )
 
 func perServer(name, help string) *prometheus.Desc { return metric("server_"+name, help, "server") }
+
+func perLoop(name, help string, more ...string) *prometheus.Desc {
+	return metric("loop_"+name, help+" The label cpu is empty unless the loop is pinned.", append([]string{"loop", "cpu"}, more...)...)
+}
 
 // plainCounts are the totals that are metrics by themselves, by their names in the figures.
 var plainCounts = map[string]*prometheus.Desc{
@@ -79,6 +99,9 @@ var plainCounts = map[string]*prometheus.Desc{
 	"accept_pauses": metric("accept_pauses_total", "Times that accepting rested for want of descriptors or memory."),
 	"limit_reached": metric("limit_reached_total", "Times that accepting stopped at the connection limit."),
 	"stale_events":  metric("stale_events_total", "Events for a descriptor that had a new owner: harmless."),
+
+	"clients_returned": metric("clients_returned_total", "Connections of clients that the client table knew with a server of the configuration."),
+	"clients_new":      metric("clients_new_total", "Connections of clients that it did not."),
 }
 
 // Describe implements prometheus.Collector: it has nothing to say beforehand, so that each scrape is checked for itself.
@@ -96,7 +119,7 @@ func (c figuresCollector) Collect(out chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 		put(prometheus.CounterValue, d, float64(v), labels...)
 	}
-	f := c.world.Figures()
+	f := c.figures()
 	gauge(buildInfo, 1, f.Version)
 	gauge(startTime, unixSeconds(f.Started))
 	gauge(ready, truth(f.Ready && !f.Draining))
@@ -129,11 +152,50 @@ func (c figuresCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(pipesMost, float64(f.Loops.PipesMost))
 	counter(pipesRefused, f.Loops.Refused)
 	gauge(pipeSize, float64(f.Loops.PipeSize))
+	counter(logDropped, f.LogDropped)
 	gauge(webViewers, float64(c.stream.watched()))
+	gauge(acceptImbalance, f.Loops.Imbalance)
+	for i := range f.Loops.Each {
+		loopMetrics(&f.Loops.Each[i], put)
+	}
 
+	tally := func(name string, t *Tally) {
+		for cause, n := range t.Ended {
+			counter(serverEnded, n, name, cause)
+		}
+		name = strings.ToValidUTF8(name, "�")
+		out <- histogram(serverConnect, &t.ConnectTimes, name)
+		out <- histogram(serverFirstByte, &t.FirstByteTimes, name)
+	}
 	for i := range f.Servers {
 		serverMetrics(&f.Servers[i], gauge, counter)
+		tally(f.Servers[i].Name, &f.Servers[i].Tally)
 	}
+	for i := range f.Others {
+		tally(f.Others[i].Name, &f.Others[i].Tally)
+	}
+}
+
+func histogram(d *prometheus.Desc, t *Times, labels ...string) prometheus.Metric {
+	buckets, sum := make(map[float64]uint64, len(Bounds)), uint64(0)
+	for i, bound := range Bounds {
+		sum += t.Classes[i]
+		buckets[bound] = sum
+	}
+	return prometheus.MustNewConstHistogram(d, t.Count, t.Sum, buckets, labels...)
+}
+
+func loopMetrics(l *Loop, put func(prometheus.ValueType, *prometheus.Desc, float64, ...string)) {
+	number, cpu := strconv.Itoa(l.Number), ""
+	if l.CPU != nil {
+		cpu = strconv.Itoa(*l.CPU)
+	}
+	put(prometheus.GaugeValue, loopConnections, float64(l.Connections), number, cpu)
+	for d, v := range map[*prometheus.Desc]float64{loopAccepted: float64(l.Accepted), loopEvents: float64(l.Events), loopStale: float64(l.Stale), loopBusy: l.Busy} {
+		put(prometheus.CounterValue, d, v, number, cpu)
+	}
+	put(prometheus.CounterValue, loopBytes, float64(l.BytesUp), number, cpu, "up")
+	put(prometheus.CounterValue, loopBytes, float64(l.BytesDown), number, cpu, "down")
 }
 
 // serverMetrics are those of one server, which its name tells from the others.
@@ -152,6 +214,10 @@ func serverMetrics(v *Server, gauge func(*prometheus.Desc, float64, ...string), 
 	gauge(serverLastFailure, unixSeconds(v.LastFailure), v.Name)
 	counter(serverBytes, v.BytesUp, v.Name, "up")
 	counter(serverBytes, v.BytesDown, v.Name, "down")
+	counter(serverChecks, v.Checks.Passed, v.Name, "passed")
+	counter(serverChecks, v.Checks.Failed, v.Name, "failed")
+	counter(serverChecks, v.Checks.Void, v.Name, "void")
+	gauge(serverLastCheck, v.Checks.Last, v.Name)
 }
 
 func truth(is bool) float64 {

@@ -40,10 +40,32 @@ func TestMetrics(t *testing.T) {
 		`pen_server_out{reason="drained",server="<b>www2</b>:80"} 1`,
 		`pen_server_out{reason="check",server="<b>www2</b>:80"} 0`,
 		`pen_server_connects_total{server="/run/�.sock"} 11`,
+		`pen_server_connections_ended_total{cause="server_fin",server="www1:80"} 1500`,
+		`pen_server_connections_ended_total{cause="server_fin",server="gone:80"} 1500`,
+		`pen_server_connect_seconds_bucket{server="www1:80",le="5e-05"} 0`,
+		`pen_server_connect_seconds_bucket{server="www1:80",le="0.0001"} 8`,
+		`pen_server_connect_seconds_bucket{server="www1:80",le="0.001"} 11`,
+		`pen_server_connect_seconds_bucket{server="gone:80",le="+Inf"} 11`,
+		`pen_server_connect_seconds_sum{server="/run/�.sock"} 0.009`,
+		`pen_server_connect_seconds_count{server=""} 0`,
+		`pen_server_first_byte_seconds_bucket{server="www1:80",le="10"} 0`,
+		`pen_server_first_byte_seconds_count{server="www1:80"} 1`,
+		`pen_server_checks_total{result="failed",server="www1:80"} 2`,
+		`pen_server_last_check_duration_seconds{server="www1:80"} 0.00025`,
+		`pen_loop_connections{cpu="",loop="0"} 3`,
+		`pen_loop_connections_accepted_total{cpu="1",loop="1"} 0`,
+		`pen_loop_bytes_total{cpu="",direction="up",loop="0"} 1008`,
+		`pen_loop_busy_seconds_total{cpu="",loop="0"} 1.015e-06`,
+		`pen_accept_imbalance_ratio 2`,
+		`pen_clients_returned_total 1012`,
+		`pen_log_lines_dropped_total 6`,
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("no line %s", want)
 		}
+	}
+	if strings.Contains(text, `cause="idle",server=`) {
+		t.Error("what never happened is listed by server")
 	}
 	f := newFarm()
 	f.change(func(v *Figures) { v.Draining = true })
@@ -82,6 +104,7 @@ func TestDashboardAndAlerts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range names(string(content)) {
+			name = strings.TrimSuffix(name, "_bucket") // of a histogram
 			if !slices.Contains(there, name) {
 				t.Errorf("%s: there is no metric %s", file, name)
 			}

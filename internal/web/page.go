@@ -66,13 +66,17 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"lasted": func(seconds float64) string { return strconv.FormatFloat(seconds, 'f', 3, 64) + "\u202fs" },
 	"cpus":   cpusText,
 	"home":   homeText,
+	"took":   timeText,
+	"ends":   endingsText,
+	"share":  shareText,
+	"lastly": lastly,
 	"pair":   func(v Server, act bool) map[string]any { return map[string]any{"V": v, "Act": act} },
 }).Parse(pageHTML))
 
 // getPage writes the page as it is now. A browser that runs the script keeps it up to date; any other shows what is here.
 func (s *Window) getPage(w http.ResponseWriter, r *http.Request) {
 	v := view{
-		Figures: s.world.Figures(), Settings: s.world.Settings(), Closes: s.closes(), CanAct: s.token != nil, Query: r.FormValue("address"), Searched: r.URL.Query().Has("address"),
+		Figures: s.figures(), Settings: s.world.Settings(), Closes: s.closes(), CanAct: s.token != nil, Query: r.FormValue("address"), Searched: r.URL.Query().Has("address"),
 		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
 	}
 	v.Causes = slices.Sorted(maps.Keys(v.Totals.Ended))

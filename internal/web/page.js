@@ -20,6 +20,12 @@
     if (s < 86400) return Math.floor(s / 3600) + thin + "h " + Math.floor((s % 3600) / 60) + thin + "min";
     return Math.floor(s / 86400) + thin + "d " + Math.floor((s % 86400) / 3600) + thin + "h";
   }
+  function time(seconds) { // undefined: it has not happened
+    if (seconds === undefined) return "–";
+    let v = seconds * 1e6, unit = 0;
+    for (; v >= 999.5 && unit < 2; unit++) v /= 1000;
+    return v.toFixed(unit > 0 && v < 9.95 ? 1 : 0) + thin + ["µs", "ms", "s"][unit];
+  }
   function set(node, text) { // only what changed: the rest need not be laid out again
     if (node && node.textContent !== text) node.textContent = text;
   }
@@ -102,6 +108,62 @@
     }
   }
 
+  // What is shown of the last minute are differences to a sample of about then. Samples are kept every ten seconds.
+  let marks = [];
+  function mark10(f) {
+    if (before && before.started !== f.started) marks = [];
+    if (marks.length && now - marks[marks.length - 1].at < 10000) return;
+    const tallies = new Map([...f.servers, ...f.others].map((v) => [v.name, [v.connect_times.classes, v.first_byte_times.classes]]));
+    marks.push({ at: now, tallies, busy: f.loops.each.map((l) => l.busy) });
+    if (marks.length > 7) marks.shift();
+  }
+  // quantile is that of counts by class, less those of a former sample. Within a class times are spread evenly.
+  function quantile(q, classes, then, bounds) {
+    const n = classes.map((v, i) => v - (then ? then[i] : 0));
+    const all = n.reduce((a, v) => a + v, 0);
+    if (!(all > 0)) return undefined;
+    let below = 0;
+    for (let i = 0; i < bounds.length; i++) {
+      if (n[i] > 0 && below + n[i] >= q * all) return (bounds[i - 1] || 0) + (bounds[i] - (bounds[i - 1] || 0)) * (q * all - below) / n[i];
+      below += n[i];
+    }
+    return bounds[bounds.length - 1];
+  }
+  // fill makes a table's rows say what is given: each the text of a heading and those of its cells; which of them are words and not numbers.
+  function fill(body, rows, words) {
+    while (body.rows.length > rows.length) body.lastElementChild.remove();
+    rows.forEach((texts, i) => {
+      let row = body.rows[i];
+      if (!row) {
+        row = document.createElement("tr");
+        row.append(...texts.map((text, k) => cell(k === 0 ? "th" : "td", text, k > 0 && k !== words)));
+        body.append(row);
+      }
+      texts.forEach((text, k) => set(row.cells[k], text));
+    });
+  }
+  function showDetails(f) {
+    const then = marks.length ? marks[0].tallies : new Map();
+    const endings = (ended) => Object.entries(ended).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).map(([cause, n]) => cause.replaceAll("_", " ") + " " + count(n)).join(", ");
+    fill($("detail-rows"), [...f.servers, ...f.others].map((v) => {
+      const was = then.get(v.name) || [];
+      const times = [v.connect_times, v.first_byte_times].flatMap((t, i) => [.5, .99].map((q) => time(quantile(q, t.classes, was[i], f.time_bounds))));
+      const checks = v.checks ? [count(v.checks.passed), count(v.checks.failed), time(v.checks.last || undefined)] : ["", "", ""];
+      return [v.name || "none", ...times, ...checks, endings(v.ended)];
+    }), 8);
+  }
+  function showLoops(loops) {
+    const past = before ? before.loops.each : [];
+    const then = marks.length > 1 ? marks[marks.length - 2] : marks[0]; // ten seconds ago or more: what is estimated is steadier over that
+    set($("imbalance"), loops.accept_imbalance.toFixed(2));
+    fill($("loop-rows"), loops.each.map((l, i) => {
+      const was = past[i] || {}, over = then ? (now - then.at) / 1000 : 0;
+      const busy = over > 0 ? (100 * Math.min(1, (l.busy - then.busy[i]) / over)).toFixed(0) + thin + "%" : "–";
+      return [String(l.number), l.cpu === undefined ? "any" : String(l.cpu), busy, count(l.connections), rate(per(l.accepted, was.accepted)),
+        bytes(per(l.bytes_up, was.bytes_up)), bytes(per(l.bytes_down, was.bytes_down)), count(per(l.events, was.events)), count(l.stale_events)];
+    }));
+  }
+
   // The last abnormal endings are asked for when connections have ended since, every three seconds at most.
   let closesAt = -1, closesTold = 0;
   async function showCloses() {
@@ -148,6 +210,9 @@
     f.servers.forEach(showServer);
     $("no-servers").hidden = f.servers.length > 0;
     showEndings(t.ended);
+    showDetails(f);
+    showLoops(f.loops);
+    mark10(f);
     set($("pipes-open"), count(f.loops.pipes_open));
     set($("pipes-idle"), count(f.loops.pipes_idle));
     set($("pipes-refused"), count(f.loops.pipes_refused));
@@ -159,6 +224,9 @@
     set($("limit-reached"), count(c.limit_reached));
     set($("stale"), count(c.stale_events));
     set($("evicted"), count(f.clients.evicted));
+    set($("returned"), count(c.clients_returned));
+    set($("newcomers"), count(c.clients_new));
+    set($("lost"), count(f.log_lines_dropped));
     const sum = Object.values(t.ended).reduce((a, n) => a + n, 0);
     if (sum !== closesAt && now - closesTold >= 3000) {
       closesAt = sum;

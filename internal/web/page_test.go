@@ -15,7 +15,9 @@ func TestPageWithoutScript(t *testing.T) {
 	got := ask(s, "GET", "/?address=10.0.0.1", "")
 	text := got.Body.String()
 	for _, want := range []string{"pen <span id=\"listen\">80</span>", ">ready</p>", "www1:80", html.EscapeString("<b>www2</b>:80"), "drained", "checks fail, connect failed", "emergency",
-		"client fin", "2\u202f000", "10.0.0.1", "server 0 for 10.0.0.1", "max-conns", "524288"} {
+		"client fin", "2\u202f000", "10.0.0.1", "server 0 for 10.0.0.1", "max-conns", "524288",
+		"<td class=\"n\">84\u202fµs</td>", "<td class=\"n\">10\u202fs</td>", "<td class=\"n\">250\u202fµs</td><td>server fin 1\u202f500</td>", "<th scope=\"row\">gone:80</th>", "<th scope=\"row\">none</th>",
+		"<th scope=\"row\">1</th><td class=\"n\">1</td><td class=\"n\">0\u202f%</td>", "<span id=\"imbalance\">2.00</span>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)
 		}

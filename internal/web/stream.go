@@ -116,7 +116,7 @@ func (b *broadcaster) close() {
 
 // sample is one event of the stream.
 func (s *Window) sample() []byte {
-	text, err := json.Marshal(s.world.Figures())
+	text, err := json.Marshal(s.figures())
 	if err != nil { // plain data: it cannot be
 		s.log.Error("write a sample", "error", err)
 	}

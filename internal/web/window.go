@@ -48,8 +48,9 @@ type Window struct {
 	stream   *broadcaster
 	scan     chan struct{} // whoever goes through the client table or asks the loops has its one element
 
-	shut   sync.Once
-	lately lately
+	shut      sync.Once
+	lately    lately
+	imbalance imbalance
 }
 
 // Open listens. The caller runs the Window with Run or closes it.
