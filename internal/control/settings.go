@@ -190,6 +190,9 @@ func (e *edit) address(text string) (netip.Addr, error) {
 	if text == "" || strings.Trim(text, hostCharacters) != "" {
 		return netip.Addr{}, fmt.Errorf("%q is neither an address nor a host name", text)
 	}
+	if e.origin == Onlooker {
+		return netip.Addr{}, fmt.Errorf("%q is not an address, and only the control port looks names up", text)
+	}
 	addr, err := e.in.world.Resolve(text)
 	if err == nil && !addr.IsValid() {
 		err = errors.New("it has no address")

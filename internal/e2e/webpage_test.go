@@ -136,6 +136,17 @@ func TestWebPage(t *testing.T) {
 			t.Errorf("explain: %s", text)
 		}
 
+		// Were its server down, the one who is there would move, and whoever else is at home there; nothing happens.
+		var forecast struct{ Clients, Connections struct{ Total, Moved int } }
+		_, text = w.get(fmt.Sprintf("/api/v1/simulate?what=server+%d+down", number))
+		err := json.Unmarshal([]byte(text), &forecast)
+		if c := forecast; err != nil || c.Connections.Total != 1 || c.Connections.Moved != 1 || c.Clients.Total != 10 || c.Clients.Moved != 5 {
+			t.Errorf("simulate: %s", text)
+		}
+		if status, text := w.get("/api/v1/simulate?what=file+/etc/passwd"); status != 400 {
+			t.Errorf("simulate a file: %d %s", status, text)
+		}
+
 		// Only who has the token acts.
 		drain := "/api/v1/servers/0/drain"
 		if got := w.post(drain, "another-token-0123456789", ""); got != 401 {
