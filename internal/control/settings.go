@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -243,7 +244,7 @@ func setLog(e *edit, args []string) error {
 	if len(args) < 2 {
 		return nil
 	}
-	if !isCollector(args[1]) {
+	if !isCollector(args[1]) && !slices.Contains(logWords, args[1]) {
 		if err := e.mayUse(args[1]); err != nil {
 			return err
 		}
@@ -251,6 +252,9 @@ func setLog(e *edit, args []string) error {
 	e.state.Log, e.dirty = args[1], true
 	return nil
 }
+
+// logWords are the destinations of a log that are no file: standard error and the services of this machine.
+var logWords = []string{"stderr", "-", "syslog", "journald"}
 
 // isCollector says that a log goes to penlogd at host:port and not to a file.
 func isCollector(log string) bool { return !strings.HasPrefix(log, "/") && strings.Contains(log, ":") }
