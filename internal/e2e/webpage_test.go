@@ -206,29 +206,6 @@ func TestWebPageWhileDraining(t *testing.T) {
 	}
 }
 
-// A crowd of viewers that never read, and more than there is room for, keeps no client waiting.
-func TestWebPageUnderACrowd(t *testing.T) {
-	t.Parallel()
-	_, addresses := serveNamed(t, 2)
-	w := openWindow(t, "raw", nil, addresses...)
-	tr := startTraffic(t, w.address, 4)
-	tr.goesOn(20)
-	for range sized(300, 1200) {
-		c, err := net.DialTimeout("tcp", strings.TrimPrefix(w.base, "http://"), patience)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := io.WriteString(c, "GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, patience, "they watch", func() bool { return w.figure("pen_web_viewers") >= float64(sized(300, 1000)) })
-	tr.goesOn(200)
-	w.becomes("/readyz", 200)
-	tr.end()
-}
-
 // What is wrong with the page ends the start, with the reason.
 func TestWebPageRefused(t *testing.T) {
 	t.Parallel()
