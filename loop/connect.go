@@ -161,7 +161,7 @@ func (l *Loop) greet(c *conn) syscall.Errno {
 	case !h.eof && c.client.readable:
 		var e syscall.Errno
 		if p, e = l.receive(c, h, &c.client); e != 0 && e != syscall.EAGAIN {
-			c.client.reset = true // the kernel tells it once, and the connection's end is forward's to decide
+			c.client.reset, c.client.errno = true, uint8(e) // the kernel tells it once, and the connection's end is forward's to decide
 		}
 	}
 	if len(p) == 0 {

@@ -184,10 +184,12 @@ func (l *Loop) filter(c *conn, p []byte) []byte {
 	return l.filtered
 }
 
-// sourceEnded notes an end of file. After a reset that a write has already been told of, the kernel calls it an end of file too: ECONNRESET then.
+// sourceEnded notes an end of file. After an error that has already been told, to a write or to an earlier read, the kernel calls it an end of file too: that error then.
 func (l *Loop) sourceEnded(c *conn, h *half, src *end) syscall.Errno {
 	src.readable = false
-	if src.reset {
+	if told := syscall.Errno(src.errno); src.reset && told != 0 && told != syscall.EPIPE {
+		return told
+	} else if src.reset {
 		return syscall.ECONNRESET
 	}
 	h.eof = true

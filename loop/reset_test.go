@@ -115,6 +115,9 @@ func TestErrorToldToAWriteIsNoOrderlyEnd(t *testing.T) {
 		if c.server.reset != reset {
 			t.Errorf("after %v the end of the server's stream counts as reset: %v", e, c.server.reset)
 		}
+		if got := h.sourceEnded(c, &c.down, &c.server); reset && got != e || !reset && got != 0 {
+			t.Errorf("after %v it ends by %v", e, got)
+		}
 	}
 }
 

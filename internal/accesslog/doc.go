@@ -1,6 +1,6 @@
-// Package accesslog writes Pen's log: one line for each read of bytes from a client, to a file or by UDP to penlogd.
+// Package accesslog writes Pen's log: one line for each read of bytes from a client, to a file or by UDP to penlogd; or, in formats of our own, one for each connection that ends.
 //
-//	loops ──Line──▶ ring (bounded) ──▶ writer ──▶ file or collector
+//	loops ──Line──▶ ring (bounded) ──▶ writer ──▶ file, stderr, syslog, journald or collector
 //	                  │ full: dropped     │ refused: dropped
 //	                  └───── counted ─────┴──▶ reporter ──▶ slog
 //

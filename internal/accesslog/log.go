@@ -43,7 +43,8 @@ type Log struct {
 }
 
 // Open opens a log. A dest with a colon and no leading slash is the host and port of a penlogd, which gets a UDP datagram a line; an IPv6 host stands in
-// brackets or before the last colon. Any other dest is a file, created with mode 0644 and appended to; a named pipe needs a reader already.
+// brackets or before the last colon. The words stderr and - are standard error, syslog and journald the local services; what a terminal would obey is '.' there. Any other dest is a file,
+// created with mode 0644 and appended to; a named pipe needs a reader already.
 // Dropped lines are reported to report, at most once in ten seconds. The caller owns the Log and closes it.
 func Open(dest string, report *slog.Logger) (*Log, error) {
 	s, err := openSink(dest)
@@ -113,7 +114,7 @@ func (l *Log) count(number uint64, ok bool) {
 // A datagram that a collector's host refused is among them; one that was lost on the way cannot be.
 func (l *Log) Dropped() uint64 { return l.dropped.Load() }
 
-// Reopen opens the file by its name again, after it was renamed by whoever rotates logs; a collector is left alone, as Pen leaves it.
+// Reopen opens the file by its name again, after it was renamed by whoever rotates logs, and connects to a local service anew; a collector is left alone, as Pen leaves it.
 // Lines that came in before go to the old file, lines that come in after Reopen has returned go to the new one.
 // After an error the old file stays in use. Reopen returns within about a second: should the sink take longer, the lines up to then still go to the old file.
 func (l *Log) Reopen() error {

@@ -22,7 +22,7 @@ func collect(t *testing.T, network, address string) *net.UDPConn {
 	return conn.(*net.UDPConn)
 }
 
-func receive(t *testing.T, conn *net.UDPConn) string {
+func receive(t *testing.T, conn net.Conn) string {
 	t.Helper()
 	b := make([]byte, 2048)
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
@@ -89,6 +89,11 @@ func TestFileOrCollector(t *testing.T) {
 	for dest, want := range map[string]bool{"/var/log/pen:80": false, "pen.log": false, "host:80": true, "[::1]:80": true, "::1:80": true, "./a:b": true} {
 		if isNetwork(dest) != want {
 			t.Errorf("%s: collector is %t", dest, !want)
+		}
+	}
+	for dest, want := range map[string]bool{"pen.log": true, "/var/log/pen:80": true, "./syslog": true, "syslog": false, "journald": false, "stderr": false, "-": false, "host:80": false} {
+		if IsFile(dest) != want {
+			t.Errorf("%s: file is %t", dest, !want)
 		}
 	}
 }

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
-	"os"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -28,32 +25,11 @@ type outlet interface {
 	SetWriteDeadline(time.Time) error
 }
 
-// isNetwork tells a collector from a file as Pen does.
-func isNetwork(dest string) bool { return strings.Contains(dest, ":") && !strings.HasPrefix(dest, "/") }
-
-func openSink(dest string) (sink, error) {
-	if isNetwork(dest) {
-		host, port, err := net.SplitHostPort(dest)
-		if err != nil { // an IPv6 host without brackets
-			at := strings.LastIndexByte(dest, ':')
-			host, port = dest[:at], dest[at+1:]
-		}
-		conn, err := net.Dial("udp", net.JoinHostPort(host, port))
-		if err != nil {
-			return nil, err
-		}
-		return &collector{outlet: conn}, nil
-	}
-	// Not blocking: a named pipe whose reader has stopped can then be given up at Close. Regular files do not care.
-	f, err := os.OpenFile(dest, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	return &file{outlet: f}, nil
-}
-
 // file writes lines in chunks, and never leaves part of a line behind: the rest of one that was cut short by a full disk is written before anything else.
 type file struct {
+	// constant
+	shown bool // it is standard error: somebody's terminal, perhaps, and the process's own log writes there too
+
 	// owned by the writer
 	outlet
 	buf  []byte
@@ -61,11 +37,17 @@ type file struct {
 }
 
 func (f *file) write(lines *ring) (lost int, err error) {
-	budget := len(lines.cells)
+	budget, enough := len(lines.cells), chunk
+	if f.shown {
+		enough = atomicWrite - maxEnding - 1
+	}
 	for budget > 0 && lines.next() != nil {
 		f.buf = append(f.buf[:0], f.torn...)
-		for e := lines.next(); e != nil && budget > 0 && len(f.buf) < chunk; e = lines.next() {
-			f.buf = e.appendFileLine(f.buf)
+		for e := lines.next(); e != nil && budget > 0 && len(f.buf) < enough; e = lines.next() {
+			from := len(f.buf)
+			if f.buf = e.appendFileLine(f.buf); f.shown {
+				tame(f.buf[from:])
+			}
 			lines.pop()
 			budget--
 		}

@@ -88,7 +88,7 @@ func define(o *Options, version *bool) []section {
 	control.flag("allow-exit", "X", &o.AllowExit, "let the command exit end the process")
 
 	logs := newSection("Logs and statistics")
-	add(logs, "log", "l", "DEST", &o.AccessLog, "", logDest, "log requests to a file, or to the penlogd at host:port")
+	add(logs, "log", "l", "DEST", &o.AccessLog, "", logDest, "log requests to a file, stderr (or -), syslog, journald, or to the penlogd at host:port")
 	add(logs, "log-format", "", "FORMAT", &o.LogFormat, "pen", oneOf("pen", "json", "logfmt"), "pen: a line for each request; json, logfmt: one for each connection that ends, with times, bytes and cause")
 	add(logs, "web-stats", "w", "FILE", &o.WebStats, "", nonEmpty("the name of a file"), "write the status page there when asked to (USR1)")
 	add(logs, "web", "", "ADDR", &o.Web, "", webAddress, "serve the live page, its JSON and /metrics at [host:]port; without a host on loopback only")

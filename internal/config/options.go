@@ -66,7 +66,7 @@ type Options struct {
 	AllowExit    bool     // the command "exit" works
 
 	// logs and statistics
-	AccessLog string // a file, or the "host:port" of a penlogd: it has a ':' and no leading '/'; "" = none
+	AccessLog string // a file, "stderr" or "-", "syslog", "journald", or the "host:port" of a penlogd: it has a ':' and no leading '/'; "" = none
 	LogFormat string // "pen", "json" or "logfmt"
 	WebStats  string // the file of the status page; "" = none
 	Web       string // where the page is served, host:port, the port a number; "" = nowhere

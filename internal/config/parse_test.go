@@ -332,7 +332,7 @@ func TestRefused(t *testing.T) {
 		{"-C ::1 80 a", `-C, --control "::1": an IPv6 address must stand in brackets, as in [::1]:80`},
 		{"-C 1:2:3 80 a", `-C, --control "1:2:3": must be [host:]port or /path`},
 		{"--config= 80 a", `-F, --config "": must be the name of a file`},
-		{"--log= 80 a", `-l, --log "": must be the name of a file, or host:port of a penlogd`},
+		{"--log= 80 a", `-l, --log "": must be the name of a file, stderr, syslog, journald, or host:port of a penlogd`},
 		{"-l loghost:0 80 a", `-l, --log "loghost:0": must be host:port of a penlogd, or a file (from / on, for the sake of its ':'): port must be 1..65535`},
 		{"-l logs/a:1 80 a", `-l, --log "logs/a:1": must be host:port of a penlogd, or a file (from / on, for the sake of its ':'): host must be a name or an address`},
 		{"-l :514 80 a", `-l, --log ":514": must be host:port of a penlogd, or a file (from / on, for the sake of its ':'): host is missing`},

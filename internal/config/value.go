@@ -185,7 +185,7 @@ func directory(text string) (string, error) {
 // logDest accepts where the access log goes. A ':' makes it the host and port of a penlogd unless there is a '/' in front.
 func logDest(text string) (string, error) {
 	if !strings.Contains(text, ":") || strings.HasPrefix(text, "/") {
-		return nonEmpty("the name of a file, or host:port of a penlogd")(text)
+		return nonEmpty("the name of a file, stderr, syslog, journald, or host:port of a penlogd")(text)
 	}
 	host, port, _, err := cutHost(text)
 	if err == nil {

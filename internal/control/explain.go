@@ -49,36 +49,46 @@ func clientOf(text string) (balance.Client, error) {
 	return balance.Client{Addr: netip.AddrPortFrom(addr, 0)}, nil
 }
 
-// askSimulate says what a command would change: what stands behind the word is one of those that set something, or `file NAME`, which is a whole file of them,
-// or `server N down` and `up`, which no operator can order.
+// askSimulate says what a command would change.
 func askSimulate(in *Interpreter, origin Origin, args []string) (string, error) {
-	rest := args[1:]
+	s, err := in.simulate(args[1:], origin)
+	if err != nil {
+		return "", err
+	}
+	return forecast(s), nil
+}
+
+// Simulate answers what the word `simulate` would, for an Onlooker. The error is about the command, unless memory has run out.
+func (in *Interpreter) Simulate(command string) (*balance.Simulation, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.simulate(split(command), Onlooker)
+}
+
+// simulate runs a command on a copy: one of those that set something, or `file NAME`, which is a whole file of them, or `server N down` and `up`, which no operator can order.
+func (in *Interpreter) simulate(rest []string, origin Origin) (*balance.Simulation, error) {
 	if len(rest) > 0 && rest[0] == "file" {
 		rest = append([]string{"include"}, rest[1:]...)
 	}
 	w, err := lookUp(rest)
 	switch {
 	case len(rest) == 0:
-		return "", errors.New("command to simulate is missing")
+		return nil, errors.New("command to simulate is missing")
 	case err != nil:
-		return "", err
+		return nil, err
 	case w == nil || w.set == nil:
-		return "", fmt.Errorf("%q changes nothing that could be simulated", rest[0])
+		return nil, fmt.Errorf("%q changes nothing that could be simulated", rest[0])
 	}
 	e := in.edit(origin)
 	e.outages = make(map[int]bool)
 	if err := w.set(e, rest); err != nil {
-		return "", err
+		return nil, err
 	}
 	then, err := e.suppose()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	s, err := in.world.Simulate(then)
-	if err != nil {
-		return "", err
-	}
-	return forecast(s), nil
+	return in.world.Simulate(then)
 }
 
 // supposes takes the words that `server N` has in a simulation only: that the server answers neither its checks nor clients any more, or both again. It reports whether the word was one.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,6 +118,14 @@ func TestSimulateRefuses(t *testing.T) {
 		fails(t, in, "simulate "+line, Network, word)
 	}
 	fails(t, in, "server 0 down", Network, "value is missing") // it is of simulations only
+	for command, word := range map[string]string{
+		"": "missing", "file " + down: "control port", "include " + down: "control port", "log /tmp/log": "control port", "server 0 address /tmp/socket": "control port",
+		"server 0 address www1": "looks names up", "emergency www1:80": "looks names up", "source www1": "looks names up",
+	} { // whoever sees the page
+		if _, err := in.Simulate(command); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%q for an onlooker: %v, want it to say %q", command, err, word)
+		}
+	}
 	if len(w.supposed) != 0 {
 		t.Errorf("%d simulations, want none", len(w.supposed))
 	}

@@ -41,8 +41,11 @@ func (everywhere) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, e
 // enter returns the tree that a command may reach path in, and the path in it. A command from the network (PEN.md B28) must name an absolute path without ".."
 // under one of the named directories. The caller closes the tree.
 func (in *Interpreter) enter(path string, origin Origin) (tree, string, error) {
-	if origin == Trusted {
+	switch origin {
+	case Trusted:
 		return everywhere{}, path, nil
+	case Onlooker:
+		return nil, "", fmt.Errorf("use %s: only the control port takes names of files", path)
 	}
 	if !filepath.IsAbs(path) || slices.Contains(strings.Split(path, "/"), "..") {
 		return nil, "", fmt.Errorf("use %s: the path must be absolute and without ..", path)

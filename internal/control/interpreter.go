@@ -27,8 +27,9 @@ type Config struct {
 type Origin uint8
 
 const (
-	Network Origin = iota // may name files under Config.Dirs only
-	Trusted               // the operator: -O, the -F file, a Unix socket of the same user. May name any file
+	Network  Origin = iota // may name files under Config.Dirs only
+	Trusted                // the operator: -O, the -F file, a Unix socket of the same user. May name any file
+	Onlooker               // whoever sees the page: may name no file, and no host to be looked up
 )
 
 // Interpreter runs the commands, one at a time. All methods are safe for concurrent use.

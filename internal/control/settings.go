@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -190,6 +191,9 @@ func (e *edit) address(text string) (netip.Addr, error) {
 	if text == "" || strings.Trim(text, hostCharacters) != "" {
 		return netip.Addr{}, fmt.Errorf("%q is neither an address nor a host name", text)
 	}
+	if e.origin == Onlooker {
+		return netip.Addr{}, fmt.Errorf("%q is not an address, and only the control port looks names up", text)
+	}
 	addr, err := e.in.world.Resolve(text)
 	if err == nil && !addr.IsValid() {
 		err = errors.New("it has no address")
@@ -240,7 +244,7 @@ func setLog(e *edit, args []string) error {
 	if len(args) < 2 {
 		return nil
 	}
-	if !isCollector(args[1]) {
+	if !isCollector(args[1]) && !slices.Contains(logWords, args[1]) {
 		if err := e.mayUse(args[1]); err != nil {
 			return err
 		}
@@ -248,6 +252,9 @@ func setLog(e *edit, args []string) error {
 	e.state.Log, e.dirty = args[1], true
 	return nil
 }
+
+// logWords are the destinations of a log that are no file: standard error and the services of this machine.
+var logWords = []string{"stderr", "-", "syslog", "journald"}
 
 // isCollector says that a log goes to penlogd at host:port and not to a file.
 func isCollector(log string) bool { return !strings.HasPrefix(log, "/") && strings.Contains(log, ":") }

@@ -89,6 +89,9 @@ func (d *Daemon) writePlan(w io.Writer, at loop.Endpoint, s *control.State) erro
 	for _, notice := range o.Notices {
 		fmt.Fprintf(t, "notice\t%s\n", notice)
 	}
+	if err := d.mayLogTo(s.Log); err != nil { // the unit may well give the -f that is not given here
+		fmt.Fprintf(t, "notice\t%v\n", err)
+	}
 	if plan.MaxConns != d.budget.MaxConns {
 		fmt.Fprintf(t, "notice\tthe commands ask for %d connections, the arithmetic is for %d\n", plan.MaxConns, d.budget.MaxConns)
 	}

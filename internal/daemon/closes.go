@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"sync"
 
 	"pen/internal/accesslog"
@@ -8,10 +9,21 @@ import (
 
 // openLog opens a log in the format that the flags ask for.
 func (d *Daemon) openLog(dest string) (*accesslog.Log, error) {
+	if err := d.mayLogTo(dest); err != nil {
+		return nil, err
+	}
 	if d.format == accesslog.Pen {
 		return accesslog.Open(dest, d.log)
 	}
 	return accesslog.OpenEndings(dest, d.log)
+}
+
+// mayLogTo refuses what nobody would see: a daemon's standard error leads nowhere.
+func (d *Daemon) mayLogTo(dest string) error {
+	if accesslog.IsStderr(dest) && !d.options.Foreground {
+		return errors.New("log to stderr: a daemon has none; stay in the foreground (-f), or log to syslog, journald or a file")
+	}
+	return nil
 }
 
 // logTo has the loops write to a log, nil for none: what clients send, or how connections end.

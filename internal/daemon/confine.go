@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"pen/internal/accesslog"
 	"pen/internal/confine"
 	"pen/internal/control"
 )
@@ -55,7 +56,7 @@ func (d *Daemon) files(s *control.State) *confine.Files {
 	}
 	named := []string{o.ConfigFile, o.WebStats, s.WebStats, o.PidFile}
 	for _, dest := range []string{o.AccessLog, s.Log} {
-		if strings.HasPrefix(dest, "/") || !strings.Contains(dest, ":") { // not a penlogd
+		if dest != "" && accesslog.IsFile(dest) {
 			named = append(named, dest)
 		}
 	}

@@ -129,6 +129,11 @@ func (o outlook) Explain(addr netip.Addr) ([]web.Step, error) {
 	return steps, nil
 }
 
+// Simulate implements web.World.
+func (o outlook) Simulate(command string) (*balance.Simulation, error) {
+	return o.d.language.Simulate(command)
+}
+
 // Do implements web.World. What comes over HTTP is trusted with files no more than what comes over the network.
 func (o outlook) Do(command string) (string, error) { return o.d.language.Do(command, control.Network) }
 

@@ -144,6 +144,9 @@ func TestCheck(t *testing.T) {
 			t.Errorf("does not say %s", want)
 		}
 	}
+	if code, output := run(t, program, "check", file, "-l", "stderr"); code != 0 || !strings.Contains(output, "(-f)") { // the unit may have the flag
+		t.Errorf("a log to stderr: status %d", code)
+	}
 	if strings.Contains(output, "server 1") {
 		t.Error("has a server that is not there")
 	}

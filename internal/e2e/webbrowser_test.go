@@ -136,6 +136,19 @@ func TestBrowser(t *testing.T) {
 		t.Errorf("the page complains: %q", left)
 	}
 
+	// What if: who would move, before anything is done. Half of the twenty clients are at home on each server.
+	b.does(chromedp.Click("#suppose button"))
+	b.becomes(`document.getElementById("supposed").textContent.startsWith("10 of 20 clients")`)
+	b.becomes(`!document.getElementById("forecast").hidden && document.getElementById("load-rows").rows.length === 2 && document.getElementById("move-rows").rows.length === 1`)
+	b.does(chromedp.SetValue("#suppose-change", "weight"), chromedp.Evaluate(`document.getElementById("suppose-change").dispatchEvent(new Event("change"))`, nil),
+		chromedp.WaitVisible("#suppose-value"), chromedp.SendKeys("#suppose-value", "7\r"))
+	b.becomes(`document.getElementById("supposed").textContent.startsWith("0 of 20 clients")`)
+	b.does(chromedp.SetValue("#suppose-change", "down"), chromedp.Click("#suppose button"))
+	b.becomes(`document.getElementById("supposed").textContent.startsWith("10 of 20 clients")`)
+	if !b.holds(state(0) + ` === "up"`) {
+		t.Error("a simulation has done something")
+	}
+
 	press := func(token string) {
 		b.does(chromedp.Click(`#rows tr[data-number="0"] summary`), chromedp.Click(`#rows tr[data-number="0"] [data-do=drain]`),
 			chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", token), chromedp.Click("#ask .primary"))

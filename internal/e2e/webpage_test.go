@@ -136,6 +136,17 @@ func TestWebPage(t *testing.T) {
 			t.Errorf("explain: %s", text)
 		}
 
+		// Were its server down, the one who is there would move, and whoever else is at home there; nothing happens.
+		var forecast struct{ Clients, Connections struct{ Total, Moved int } }
+		_, text = w.get(fmt.Sprintf("/api/v1/simulate?what=server+%d+down", number))
+		err := json.Unmarshal([]byte(text), &forecast)
+		if c := forecast; err != nil || c.Connections.Total != 1 || c.Connections.Moved != 1 || c.Clients.Total != 10 || c.Clients.Moved != 5 {
+			t.Errorf("simulate: %s", text)
+		}
+		if status, text := w.get("/api/v1/simulate?what=file+/etc/passwd"); status != 400 {
+			t.Errorf("simulate a file: %d %s", status, text)
+		}
+
 		// Only who has the token acts.
 		drain := "/api/v1/servers/0/drain"
 		if got := w.post(drain, "another-token-0123456789", ""); got != 401 {
@@ -193,29 +204,6 @@ func TestWebPageWhileDraining(t *testing.T) {
 	if code := w.wait(stopLimit); code != 0 {
 		t.Errorf("status %d", code)
 	}
-}
-
-// A crowd of viewers that never read, and more than there is room for, keeps no client waiting.
-func TestWebPageUnderACrowd(t *testing.T) {
-	t.Parallel()
-	_, addresses := serveNamed(t, 2)
-	w := openWindow(t, "raw", nil, addresses...)
-	tr := startTraffic(t, w.address, 4)
-	tr.goesOn(20)
-	for range sized(300, 1200) {
-		c, err := net.DialTimeout("tcp", strings.TrimPrefix(w.base, "http://"), patience)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := io.WriteString(c, "GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	eventually(t, patience, "they watch", func() bool { return w.figure("pen_web_viewers") >= float64(sized(300, 1000)) })
-	tr.goesOn(200)
-	w.becomes("/readyz", 200)
-	tr.end()
 }
 
 // What is wrong with the page ends the start, with the reason.

@@ -31,6 +31,7 @@ func (s *Window) routes() []route {
 		{"GET", "/api/v1/servers/{number}", s.getServer},
 		{"GET", "/api/v1/clients", s.getClients},
 		{"GET", "/api/v1/explain", s.getExplanation},
+		{"GET", "/api/v1/simulate", s.getSimulation},
 		{"GET", "/api/v1/connections", s.getConnections},
 		{"GET", "/api/v1/closes", s.getCloses},
 		{"GET", "/api/v1/config", func(w http.ResponseWriter, _ *http.Request) { reply(w, s.world.Settings()) }},

@@ -68,6 +68,8 @@ func TestAPIFile(t *testing.T) {
 		{"GET /api/v1/explain?address=10.0.0.1", "", 200},
 		{"GET /api/v1/explain?address=nobody", "", 400},
 		{"GET /api/v1/explain?address=::1", "", 500},
+		{"GET /api/v1/simulate?what=server+0+down", "", 200},
+		{"GET /api/v1/simulate?what=frob", "", 400},
 		{"GET /api/v1/connections", "", 200},
 		{"GET /api/v1/closes", "", 200},
 		{"GET /api/v1/config", "", 200},

@@ -6,6 +6,7 @@ import (
 
 	"pen/internal/account"
 	"pen/internal/backend"
+	"pen/internal/balance"
 )
 
 // World is what the window looks at. Its methods are safe for concurrent use.
@@ -22,6 +23,8 @@ type World interface {
 	Closes() []account.Trail
 	// Explain says where a client would go now and why, the answer last. It changes nothing.
 	Explain(addr netip.Addr) ([]Step, error)
+	// Simulate says who would be led elsewhere if a command were obeyed. It changes nothing, and takes as long as the table is large. The command names no files and no hosts.
+	Simulate(command string) (*balance.Simulation, error)
 	// Settings is the configuration in force.
 	Settings() []Group
 	// Do runs one control command and returns the reply. The error is the verdict.

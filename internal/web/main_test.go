@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"pen/internal/account"
+	"pen/internal/balance"
 	"pen/internal/testkit"
 )
 
@@ -27,7 +29,8 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // farm is a World of three servers, an emergency server and as many clients as are asked for.
 type farm struct {
 	clients int
-	refuses bool // every command
+	refuses bool          // every command
+	hold    chan struct{} // a simulation takes one when it begins and one before it ends; closed: none waits
 
 	mu       sync.Mutex
 	figures  Figures  // guarded by mu
@@ -52,13 +55,14 @@ func newFarm() *farm {
 			Checks: Checks{Passed: 70, Failed: 2, Void: 1, Last: .00025}, Tally: NewTally(&counted)}
 	}
 	cpu := 1
-	f := &farm{clients: 3, figures: Figures{
+	f := &farm{clients: 3, hold: make(chan struct{}), figures: Figures{
 		Time: noon, Started: noon.Add(-time.Hour), Version: "v1 go1", Listen: "80", Ready: true,
 		Totals: NewTotals(t, 500), Servers: []Server{server(0, "www1:80"), server(1, "<b>www2</b>:80", Drained), server(2, "/run/\xff.sock", ProbeDown, Shunned), server(-1, "sorry:80")},
 		Others: []Other{{"", NewTally(new(account.ServerTotals))}, {"gone:80", NewTally(&counted)}}, TimeBounds: Bounds, LogDropped: 6,
 		Clients: Table{Known: 3, Slots: 2048, Evicted: 4, Bytes: 163840}, Loops: Loops{Count: 2, CPUs: []int{0, 1}, Poller: "raw", PipesOpen: 2, PipesMost: 128, PipeSize: 524288,
 			Each: []Loop{NewLoop(0, nil, &t), NewLoop(1, &cpu, new(account.Totals))}},
 	}}
+	close(f.hold)
 	f.figures.Servers[2].OutUntil, f.figures.Servers[2].LastFailure = noon.Add(time.Minute), noon
 	return f
 }
@@ -117,6 +121,20 @@ func (f *farm) Explain(addr netip.Addr) ([]Step, error) {
 		return nil, errors.New("out of memory")
 	}
 	return []Step{{"home", "none"}, {"answer", "server 0 for " + addr.String()}}, nil
+}
+
+func (f *farm) Simulate(command string) (*balance.Simulation, error) {
+	if command == "server 0 down" {
+		<-f.hold
+		<-f.hold
+		one, two, nowhere := balance.Place{Number: 0, Name: "www1:80"}, balance.Place{Number: 1, Name: "<b>www2</b>:80"}, balance.Place{Number: balance.NoNumber}
+		moves := slices.Repeat([]balance.Move{{From: one, To: two, Count: 1234}, {From: one, To: nowhere, Count: 1}}, 60)
+		return &balance.Simulation{
+			Clients: balance.Movement{Total: 3000, Moved: 1235, Moves: moves}, Connections: balance.Movement{Total: 7, Moved: 5, Moves: moves[:1]},
+			Servers: []balance.Load{{Place: one, ClientsNow: 1235}, {Place: two, ClientsThen: 1234}, {Place: nowhere, ClientsThen: 1}},
+		}, nil
+	}
+	return nil, errors.New("server: not that")
 }
 
 func (f *farm) Closes() []account.Trail {

@@ -50,8 +50,9 @@ type view struct {
 	Found    listing[Client] // by that
 	Trouble  string          // with the search
 	Steps    []Step          // where the client that was searched for would go
-	Causes   []string        // of endings
-	Blank    Server          // for the script to fill in
+	WhatIf   whatIf
+	Causes   []string // of endings
+	Blank    Server   // for the script to fill in
 	CSS      template.CSS
 	JS       template.JS
 }
@@ -70,6 +71,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"ends":   endingsText,
 	"share":  shareText,
 	"lastly": lastly,
+	"place":  func(p Place) string { return cmp.Or(p.Name, "nowhere") },
 	"pair":   func(v Server, act bool) map[string]any { return map[string]any{"V": v, "Act": act} },
 }).Parse(pageHTML))
 
@@ -79,6 +81,7 @@ func (s *Window) getPage(w http.ResponseWriter, r *http.Request) {
 		Figures: s.figures(), Settings: s.world.Settings(), Closes: s.closes(), CanAct: s.token != nil, Query: r.FormValue("address"), Searched: r.URL.Query().Has("address"),
 		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
 	}
+	v.WhatIf = s.whatIf(r)
 	v.Causes = slices.Sorted(maps.Keys(v.Totals.Ended))
 	if v.Searched {
 		var err error

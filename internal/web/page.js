@@ -208,6 +208,7 @@
     const present = new Set(f.servers.map((v) => String(v.number)));
     for (const row of [...$("rows").children]) if (!present.has(row.dataset.number)) row.remove();
     f.servers.forEach(showServer);
+    fill($("suppose-server"), f.servers);
     $("no-servers").hidden = f.servers.length > 0;
     showEndings(t.ended);
     showDetails(f);
@@ -307,6 +308,57 @@
     } catch { /* find has said it */ }
   }
   $("search").addEventListener("submit", (e) => { e.preventDefault(); find(); explain(); });
+
+  // What if. The change is named as the control port names it.
+  function fill(select, servers) {
+    const wanted = servers.filter((v) => v.number >= 0).map((v) => [String(v.number), `#${v.number} ${v.name}`]);
+    if (wanted.length === select.length && wanted.every(([value, text], i) => select[i].value === value && select[i].textContent === text)) return;
+    const chosen = select.value;
+    select.replaceChildren(...wanted.map(([value, text]) => new Option(text, value, false, value === chosen)));
+  }
+  function asks() {
+    const valued = "valued" in $("suppose-change").selectedOptions[0].dataset;
+    $("suppose-value").hidden = !valued;
+    $("suppose-value").required = valued;
+    return valued;
+  }
+  const place = (p) => p.name || "nowhere";
+  async function suppose() {
+    const what = ["server", $("suppose-server").value, $("suppose-change").value];
+    if (asks()) what.push($("suppose-value").value);
+    let f;
+    try {
+      const answer = await fetch("/api/v1/simulate?" + new URLSearchParams({ what: what.join(" ") }));
+      f = await answer.json();
+      if (!answer.ok) throw new Error(f.error);
+    } catch (trouble) {
+      $("forecast").hidden = true;
+      set($("supposed"), trouble.message);
+      return;
+    }
+    $("load-rows").replaceChildren(...f.servers.map((v) => {
+      const row = document.createElement("tr");
+      row.append(cell("th", place(v)));
+      for (const [at, then] of [[v.clients_now, v.clients_then], [v.connections_now, v.connections_then]]) {
+        const after = cell("td", count(then), true);
+        after.classList.toggle("more", then > at);
+        row.append(cell("td", count(at), true), after);
+      }
+      return row;
+    }));
+    const moves = (m, kind) => m.moves.map((v) => {
+      const row = document.createElement("tr");
+      row.append(cell("td", place(v.from)), cell("td", place(v.to)), cell("td", count(v.count) + " " + kind, true));
+      return row;
+    });
+    $("move-rows").replaceChildren(...moves(f.clients, "clients"), ...moves(f.connections, "connections"));
+    $("moves-table").hidden = $("move-rows").rows.length === 0;
+    set($("supposed"), `${count(f.clients.moved)} of ${count(f.clients.total)} clients and ${count(f.connections.moved)} of ${count(f.connections.total)} connections would move.`);
+    $("forecast").hidden = false;
+  }
+  $("suppose-change").addEventListener("change", asks);
+  $("suppose").addEventListener("submit", (e) => { e.preventDefault(); suppose(); });
+  asks();
 
   // Actions. The token stays in this page's memory and nowhere else.
   let token = "";

@@ -25,7 +25,9 @@ func TestPageWithoutScript(t *testing.T) {
 	if strings.Contains(text, "<b>www2") || strings.Contains(text, "ZgotmplZ") {
 		t.Error("something is not escaped, or was refused")
 	}
-	for query, want := range map[string]string{"?address=nobody": "neither an address nor a prefix", "?address=10.9.9.9": "Nobody found.", "?address=": "3 found", "": "Leave it empty"} {
+	for query, want := range map[string]string{
+		"?server=0&change=down": "1\u202f235 of 3\u202f000 clients and 5 of 7 connections would move.", "?server=0&change=weight&value=7": "server: not that", "?server=0&change=frob": "nothing is done",
+		"?address=nobody": "neither an address nor a prefix", "?address=10.9.9.9": "Nobody found.", "?address=": "3 found", "": "Leave it empty"} {
 		if text := ask(s, "GET", "/"+query, "").Body.String(); !strings.Contains(text, want) {
 			t.Errorf("%q: no %q", query, want)
 		}

@@ -48,6 +48,8 @@ type Window struct {
 	stream   *broadcaster
 	scan     chan struct{} // whoever goes through the client table or asks the loops has its one element
 
+	supposing chan struct{} // whoever simulates has its one element
+
 	shut      sync.Once
 	lately    lately
 	imbalance imbalance
@@ -68,7 +70,7 @@ func Open(cfg Config, world World) (*Window, error) {
 
 // newWindow is a window with no listener.
 func newWindow(cfg Config, world World) *Window {
-	s := &Window{world: world, log: cfg.Log, token: newToken(cfg.Token), scan: make(chan struct{}, 1)}
+	s := &Window{world: world, log: cfg.Log, token: newToken(cfg.Token), scan: make(chan struct{}, 1), supposing: make(chan struct{}, 1)}
 	s.stream = newBroadcaster(s.sample, sampleEvery, max(1, int(float64(cfg.Conns)*viewerShare)))
 	s.http = &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: headLimit, ReadTimeout: readLimit, WriteTimeout: writeLimit, IdleTimeout: silentLimit, MaxHeaderBytes: maxHead,
