@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// packaged builds the package of a version from the binary under test and returns its path.
-func packaged(t *testing.T, version, dir string) string {
+// packaged builds the package of a version from a binary, or with a binary of its own, and returns its path.
+func packaged(t *testing.T, version, dir, binary string) string {
 	t.Helper()
 	cmd := exec.Command("../../scripts/deb", version, dir)
-	cmd.Env = append(os.Environ(), "PEN_BIN="+program)
+	cmd.Env = append(os.Environ(), "PEN_BIN="+binary)
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()
@@ -35,7 +35,7 @@ func TestDebianPackage(t *testing.T) {
 		}
 		return output
 	}
-	first := packaged(t, "1.0", dir)
+	first := packaged(t, "1.0", dir, program)
 	contents := must("dpkg-deb", "--contents", first)
 	for _, want := range []string{
 		`-rwxr-xr-x root/root .* \./usr/bin/pen`, `.* \./usr/bin/penctl -> pen`, `.* \./usr/bin/penlog -> pen`, `.* \./usr/bin/penlogd -> pen`, `.* \./usr/bin/mergelogs -> pen`,
@@ -73,7 +73,10 @@ func TestDebianPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(filepath.Join(root, "usr/bin/pen"), "check", config)
-	must(append(dpkg, "--install", packaged(t, "1.1", dir))...)
+	must(append(dpkg, "--install", packaged(t, "1.1", dir, ""))...)
+	if got := must(filepath.Join(root, "usr/bin/pen"), "--version"); !strings.HasPrefix(got, "pen 1.1 ") {
+		t.Errorf("version 1.1 says that it is %q", got)
+	}
 	if got := must(append(dpkg[:2:2], "--list", "pen-balancer")...); !regexp.MustCompile(`(?m)^ii +pen-balancer +1\.1 `).MatchString(got) {
 		t.Errorf("after the upgrade: %s", got)
 	}
