@@ -42,7 +42,7 @@ func TestDebianPackage(t *testing.T) {
 		`-rw-r--r-- root/root .* \./usr/share/man/man1/pen\.1\.gz`, `.* \./usr/share/man/man1/penctl\.1\.gz`, `.* \./usr/share/man/man1/penlog\.1\.gz`,
 		`.* \./usr/share/man/man1/penlogd\.1\.gz`, `.* \./usr/share/man/man1/mergelogs\.1\.gz`,
 		`.* \./usr/share/bash-completion/completions/pen`, `.* \./usr/share/zsh/vendor-completions/_pen`, `.* \./usr/share/fish/vendor_completions\.d/pen\.fish`,
-		`-rw-r--r-- root/root .* \./usr/lib/systemd/system/pen\.service`, `-rw-r--r-- root/root .* \./etc/pen/pen\.conf`, `-rw-r--r-- root/root .* \./etc/default/pen`,
+		`-rw-r--r-- root/root .* \./usr/lib/systemd/system/pen\.service`, `.* \./usr/lib/systemd/system/pen\.socket`, `-rw-r--r-- root/root .* \./etc/pen/pen\.conf`, `-rw-r--r-- root/root .* \./etc/default/pen`,
 		`.* \./usr/share/doc/pen-balancer/copyright`, `.* \./usr/share/doc/pen-balancer/service\.md`, `.* \./usr/share/doc/pen-balancer/examples/sysctl\.conf`,
 	} {
 		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(contents) {
@@ -103,6 +103,11 @@ func TestShippedExamples(t *testing.T) {
 	}
 	if code, output := run(t, program, "check", filled); code != 0 || !strings.Contains(output, "10.0.0.12:80") {
 		t.Errorf("docs/pen.conf with its lines in force: %d, %s", code, output)
+	}
+	listen := regexp.MustCompile(`(?m)^#listen (\S+)$`).FindSubmatch(text)
+	socket, err := os.ReadFile("../../docs/pen.socket")
+	if err != nil || listen == nil || !strings.Contains(string(socket), "\nListenStream="+string(listen[1])+"\n") {
+		t.Errorf("docs/pen.socket listens elsewhere than docs/pen.conf, %s (%v)", listen, err)
 	}
 	if text, err = os.ReadFile("../../docs/sysctl.conf"); err != nil {
 		t.Fatal(err)

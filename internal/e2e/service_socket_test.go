@@ -142,3 +142,39 @@ func TestInheritedListenerStays(t *testing.T) {
 	}
 	mustVisit(t, loopback(1), at)
 }
+
+// All that the unit asks for goes together: the listener is the service manager's, which hears of start, life, reload and end, while pen is a user, confined by seccomp and Landlock.
+func TestInheritedListenerOfAConfinedService(t *testing.T) {
+	eachPoller(t, func(t *testing.T, poller string) {
+		_, servers := serveNamed(t, 2)
+		m, at, dir := newServiceManager(t), fmt.Sprint("127.0.0.1:", freePort(t)), openDir(t)
+		file := filepath.Join(dir, "pen.conf")
+		if err := os.WriteFile(file, []byte("listen "+at+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		flags := []string{"--seccomp", "on", "--landlock", "on", "-u", "nobody", "-F", file, "-C", filepath.Join(dir, "control"), "--drain", "60"}
+		b := launch{poller: poller, listen: at, under: []string{"env", "NOTIFY_SOCKET=" + m.path, "WATCHDOG_USEC=200000"}, flags: flags, servers: servers, passed: hold(t, 1, at)}.start(t)
+		m.hears("READY=1\nSTATUS=serving .*")
+		if mode := b.status("Seccomp"); mode != 2 { // SECCOMP_MODE_FILTER
+			t.Errorf("Seccomp %d", mode)
+		}
+		c := call(t, loopback(1), at)
+		c.mustName(t)
+		m.hears("WATCHDOG=1\nSTATUS=serving .* 1 of 500 connections")
+		b.signal(syscall.SIGHUP)
+		m.hears("RELOADING=1\n.*")
+		m.hears("READY=1\n.*")
+		if reply, err := controlReply(filepath.Join(dir, "control"), "listen"); err != nil || reply != at+"\n" {
+			t.Errorf("control port: listen %q, %v", reply, err)
+		}
+		b.signal(syscall.SIGTERM)
+		m.hears("STOPPING=1\n.*")
+		c.Close()
+		if code := b.wait(stopLimit); code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+		if found := complains.FindAllString(b.log.String(), -1); found != nil {
+			t.Errorf("pen complains: %q", found)
+		}
+	})
+}
