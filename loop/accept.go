@@ -93,6 +93,14 @@ func (l *Loop) hear() {
 	}
 }
 
+// hangUp closes the listener. It is taken out of the poller first: where others hold the socket too, closing does not do that, and a client that waits for them would be reported here for ever.
+func (l *Loop) hangUp() {
+	if l.listener.fd.Int() >= 0 {
+		l.deafen()
+		l.listener.fd.Close()
+	}
+}
+
 // begin sets a new connection on its way: to a server, unless the operator has us answer it ourselves.
 func (l *Loop) begin(c *conn) {
 	if plan := l.balancer.Plan(); plan.Dummy {

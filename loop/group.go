@@ -17,6 +17,7 @@ import (
 // Config is how a group of loops works. Plain data, copied by Open.
 type Config struct {
 	Endpoint    Endpoint
+	Inherited   []*sys.FD // listeners at the endpoint that the service manager opened and holds, taken over by Open; none: Open opens its own
 	Backlog     int
 	AcceptBatch int // connections accepted per turn, at least 1
 	MaxConns    int // connections at once, over all loops
@@ -73,6 +74,7 @@ type Group struct {
 	// constant after Open
 	loops []*Loop
 	gate  *gate
+	held  bool // the listeners are the service manager's: it keeps them open, and removes the file of a Unix socket
 
 	running sync.WaitGroup
 
@@ -91,7 +93,7 @@ func Open(cfg Config, b *balance.Balancer) (g *Group, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g = &Group{gate: new(gate), path: cfg.Endpoint.Path}
+	g = &Group{gate: new(gate), path: cfg.Endpoint.Path, held: len(cfg.Inherited) > 0}
 	g.gate.max.Store(int64(cfg.MaxConns))
 	g.addr, _ = sys.LocalAddr(fds[0].Int())
 	for i, fd := range fds {
@@ -162,9 +164,9 @@ func (g *Group) release() {
 	g.unlink()
 }
 
-// unlink takes away the file of a Unix listener.
+// unlink takes away the file of a Unix listener of ours.
 func (g *Group) unlink() {
-	if g.path != "" {
+	if g.path != "" && !g.held {
 		os.Remove(g.path)
 	}
 }

@@ -46,20 +46,33 @@ func (e Endpoint) String() string {
 	return e.IP.String()
 }
 
-// listen opens one listener per loop. All or nothing.
+// IsAt reports whether a listener at an address, or at the path of a Unix socket, is one that the endpoint asks for.
+func (e Endpoint) IsAt(addr netip.AddrPort, path string) bool {
+	if e.Path != "" || path != "" {
+		return e.Path == path
+	}
+	wants := netip.AddrPortFrom(e.IP.Addr().WithZone(""), e.IP.Port()) // a socket's own address has none
+	return addr == wants || e.DualStack && addr == noIPv6(wants)
+}
+
+// noIPv6 is what stands in for a dual-stack address where the kernel has no IPv6.
+func noIPv6(at netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port())
+}
+
+// listen opens one listener per loop, or takes over those passed on. All or nothing.
 func listen(cfg *Config) ([]*sys.FD, error) {
-	if cfg.Endpoint.Path != "" {
-		fds, err := sys.ListenUnix(cfg.Endpoint.Path, cfg.Loops, cfg.Backlog)
-		return fds, advise(err)
+	if cfg.Steer != SteerOff && len(cfg.Inherited) > 0 && len(cfg.Inherited) != cfg.Loops {
+		for _, fd := range cfg.Inherited {
+			fd.Close()
+		}
+		return nil, fmt.Errorf("steer: %d listeners are inherited for %d loops: --steer wants one for each", len(cfg.Inherited), cfg.Loops)
 	}
-	at, dual := cfg.Endpoint.IP, cfg.Endpoint.DualStack
-	fds, err := sys.ListenTCP(at, dual, cfg.Loops, cfg.Backlog, cfg.Tuning)
-	if dual && errors.Is(err, syscall.EAFNOSUPPORT) { // a kernel without IPv6
-		fds, err = sys.ListenTCP(netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()), false, cfg.Loops, cfg.Backlog, cfg.Tuning)
+	fds, err := open(cfg)
+	if err != nil || cfg.Endpoint.Path != "" {
+		return fds, err
 	}
-	if err != nil {
-		return nil, advise(err)
-	}
+	at := cfg.Endpoint.IP
 	if name := cfg.congestion(at.Addr()); name != "" {
 		for _, fd := range fds {
 			if e := sys.SetCongestion(fd.Int(), name); e != 0 {
@@ -81,6 +94,23 @@ func listen(cfg *Config) ([]*sys.FD, error) {
 		return nil, err
 	}
 	return fds, nil
+}
+
+// open opens one listener per loop, or takes over those passed on.
+func open(cfg *Config) ([]*sys.FD, error) {
+	if len(cfg.Inherited) > 0 {
+		return sys.Inherit(cfg.Inherited, cfg.Loops, cfg.Backlog, cfg.Tuning)
+	}
+	if cfg.Endpoint.Path != "" {
+		fds, err := sys.ListenUnix(cfg.Endpoint.Path, cfg.Loops, cfg.Backlog)
+		return fds, advise(err)
+	}
+	at, dual := cfg.Endpoint.IP, cfg.Endpoint.DualStack
+	fds, err := sys.ListenTCP(at, dual, cfg.Loops, cfg.Backlog, cfg.Tuning)
+	if dual && errors.Is(err, syscall.EAFNOSUPPORT) { // a kernel without IPv6
+		fds, err = sys.ListenTCP(noIPv6(at), false, cfg.Loops, cfg.Backlog, cfg.Tuning)
+	}
+	return fds, advise(err)
 }
 
 // advise adds the remedy an operator needs to the two refusals met most.

@@ -41,7 +41,7 @@ func (l *Loop) drain() {
 		return
 	}
 	l.emptyBacklog()
-	l.listener.fd.Close()
+	l.hangUp()
 	l.state = draining
 	for c := range l.connections() {
 		if c.idler {
@@ -55,7 +55,7 @@ func (l *Loop) emptyBacklog() { l.take(l.cfg.Backlog + 1) }
 
 // stop closes everything at once and ends the loop.
 func (l *Loop) stop() {
-	l.listener.fd.Close()
+	l.hangUp()
 	l.state = stopped
 	for _, e := range l.ends.all() {
 		l.close(e.conn, account.Drained)

@@ -8,9 +8,10 @@ import (
 )
 
 // Interests of a descriptor: edge-triggered, but for listeners. Those are reported for as long as connections wait, so that there need not be an accept that finds nobody only to be sure of the next edge;
-// such an accept is dear, since the kernel makes the new descriptor first.
+// such an accept is dear, since the kernel makes the new descriptor first. For the same reason a connection to a listener that loops share (a Unix socket's, or one inherited) wakes one of those that wait and
+// not all; gnet's poller cannot ask for that.
 const (
-	wantAccept = sys.In
+	wantAccept = sys.In | sys.Exclusive
 	wantRead   = sys.In | urgent | sys.RdHup | sys.Edge
 	wantBoth   = wantRead | sys.Out
 

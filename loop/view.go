@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -135,7 +136,11 @@ func (g *Group) SetMax(n int) {
 }
 
 // Move has the loops listen elsewhere: the new listeners are opened before the old ones are closed, and connections go on. On error nothing has changed.
+// Listeners that the service manager holds stay: clients would go on coming to them, and nobody would accept.
 func (g *Group) Move(to Endpoint) error {
+	if g.held {
+		return fmt.Errorf("listen %s: the service manager holds the listener: change its socket unit and restart", to)
+	}
 	cfg := *g.loops[0].cfg
 	cfg.Endpoint = to
 	fds, err := listen(&cfg)
@@ -166,8 +171,8 @@ func (l *Loop) moveTo(fd *sys.FD, unix bool) {
 		return
 	}
 	l.emptyBacklog()
+	l.hangUp()
 	ln := &l.listener
-	ln.fd.Close()
 	ln.fd, ln.unix, ln.deaf = fd, unix, true // a rest for want of descriptors goes on
 	l.tuning.Renew(fd.Int())
 	l.hear()

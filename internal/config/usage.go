@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
@@ -65,16 +66,36 @@ Signals
 Exit status: 0 after a clean stop, 1 if the start failed, 64 if the command line is wrong.
 `
 
-// Version is what the build knows of itself: the module's version, the commit if it was built from one, and the Go release.
+// release is the version that scripts/deb builds; "" of any other build.
+var release string
+
+// Version is the release, or what the build knows of itself: the module's version, "(devel)" where that is none of a tag, then the commit if it was built from one, and the Go release.
 func Version() string {
-	version := []string{"unknown"}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version[0] = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				version = append(version, s.Value)
-			}
+	info, _ := debug.ReadBuildInfo() // nil: a build without modules, which ours is not
+	return version(release, info) + " " + runtime.Version()
+}
+
+// noTag begins the version that Go makes up for a commit that has no tag behind it.
+const noTag = "v0.0.0-"
+
+func version(release string, info *debug.BuildInfo) string {
+	words := []string{release}
+	if info == nil {
+		return cmp.Or(release, "unknown")
+	}
+	if release == "" {
+		words[0] = info.Main.Version
+		if strings.HasPrefix(words[0], noTag) {
+			words[0] = "(devel)"
 		}
 	}
-	return strings.Join(append(version, runtime.Version()), " ")
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			words = append(words, s.Value)
+		case s.Key == "vcs.modified" && s.Value == "true":
+			words = append(words, "modified")
+		}
+	}
+	return strings.Join(words, " ")
 }

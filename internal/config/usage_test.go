@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -133,6 +134,32 @@ func TestReport(t *testing.T) {
 				t.Errorf("%v: %s is %.60q, want %q", test.err, stream.name, stream.got, stream.want)
 			}
 		}
+	}
+}
+
+// A package says its version; a checkout with a tag that; one without that it is none.
+func TestVersionOfABuild(t *testing.T) {
+	commit := []debug.BuildSetting{{Key: "vcs", Value: "git"}, {Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "false"}}
+	modified := []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}}
+	for _, c := range []struct {
+		release, main string
+		settings      []debug.BuildSetting
+		want          string
+	}{
+		{"1.2", "v0.0.0-20260101000000-abc", commit, "1.2 abc"},
+		{"1.2", "(devel)", nil, "1.2"},
+		{"", "v0.0.0-20260101000000-abc", commit, "(devel) abc"},
+		{"", "v0.0.0-20260101000000-abc+dirty", modified, "(devel) abc modified"},
+		{"", "(devel)", nil, "(devel)"},
+		{"", "v1.2.3", commit, "v1.2.3 abc"},
+	} {
+		info := &debug.BuildInfo{Main: debug.Module{Version: c.main}, Settings: c.settings}
+		if got := version(c.release, info); got != c.want {
+			t.Errorf("release %q, module %s: %q, want %q", c.release, c.main, got, c.want)
+		}
+	}
+	if got := version("1.2", nil); got != "1.2" {
+		t.Errorf("a build that knows nothing: %q", got)
 	}
 }
 

@@ -141,6 +141,9 @@ func (d *Daemon) open(cfg loop.Config) (err error) {
 	d.own(d.table.Close)
 	plan := d.plan(&s)
 	d.balance = balance.New(d.slots, d.table, plan)
+	if cfg.Inherited, err = inherit(cfg.Endpoint); err != nil {
+		return err
+	}
 	if d.group, err = loop.Open(cfg, d.balance); err != nil {
 		return err
 	}

@@ -3,9 +3,11 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"pen/affinity"
 	"pen/internal/backend"
@@ -145,6 +147,28 @@ func endpoint(text string) (loop.Endpoint, error) {
 		at.IP = o.Listen.Addrs[0]
 	}
 	return at, nil
+}
+
+// inherit finds the listeners at an endpoint that the service manager passes on; none if it passes nothing. One that is elsewhere is an error: the operator has said two things, and its clients would wait for ever.
+func inherit(at loop.Endpoint) (here []*sys.FD, err error) {
+	passed, err := process.Inherit()
+	if err != nil {
+		return nil, err
+	}
+	var elsewhere []string
+	for _, one := range passed {
+		here = append(here, one.FD)
+		if !at.IsAt(one.At, one.Path) {
+			elsewhere = append(elsewhere, one.String())
+		}
+	}
+	if elsewhere == nil {
+		return here, nil
+	}
+	for _, fd := range here {
+		fd.Close()
+	}
+	return nil, fmt.Errorf("listen %s: the service manager passes a listener at %s: let the socket unit and the listening address say the same", at, strings.Join(elsewhere, " and "))
 }
 
 // makeProber makes the prober and gives it the servers.

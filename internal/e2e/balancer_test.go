@@ -28,11 +28,17 @@ type launch struct {
 	flags   []string // without --check in it, health checks are off, so that servers see clients only
 	servers []string
 	under   []string // words before the program: strace, ip netns exec, …
+
+	passed []*os.File // listeners that a service manager passes on
 }
 
 // words is the whole command line.
 func (l *launch) words(mode ...string) []string {
-	words := append(append(append([]string{}, l.under...), program), mode...)
+	under := l.under
+	if l.passed != nil { // the process that pen is going to be is the one to be named
+		under = append([]string{"sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=` + fmt.Sprint(len(l.passed)) + ` exec "$0" "$@"`}, under...)
+	}
+	words := append(append(append([]string{}, under...), program), mode...)
 	words = append(words, "--poller", l.poller)
 	if l.poller == "gnet" { // the reference path, in everything: so that each test runs with the shortcuts and without
 		words = append(words, "--shortcuts", "off")
@@ -66,7 +72,7 @@ func (l launch) start(t *testing.T) *balancer {
 	words := l.words("-f")
 	b := &balancer{t: t, address: l.listen, log: &logBuffer{}, exited: make(chan struct{})}
 	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Stdout, cmd.Stderr = b.log, b.log
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = b.log, b.log, l.passed
 	cmd.WaitDelay = stopLimit
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -95,6 +101,9 @@ func (l launch) start(t *testing.T) *balancer {
 			b.stopped = true
 			t.Fatalf("pen ended at once with status %d", b.code)
 		default:
+		}
+		if l.passed != nil && !strings.Contains(b.log.String(), "listening") { // who has a passed listener need not be pen yet
+			return false
 		}
 		for _, p := range append(processes(1, group), process(group)) {
 			if p.listens(b.address) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,6 +59,25 @@ func perConnection(t *testing.T, n int, flags []string, handle func(conn) error,
 		}
 	}
 	return cost
+}
+
+// Of several loops that wait at the one listener of a Unix socket one is woken for a connection: if all were, most of them would accept in vain.
+func TestSharedListenerWakesOneLoop(t *testing.T) {
+	const n, loops = 64, 4
+	log := filepath.Join(t.TempDir(), "trace")
+	_, servers := serveNamed(t, 1)
+	b := launch{poller: "raw", listen: filepath.Join(t.TempDir(), "socket"), flags: []string{"--loops", fmt.Sprint(loops)}, servers: servers,
+		under: []string{"strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=accept4", "-o", log}}.start(t)
+	for range n {
+		mustVisit(t, netip.Addr{}, b.address)
+		eventually(t, leakLimit, "the loops wait again", func() bool { return b.sockets() == b.idle })
+	}
+	b.finish()
+	if got := readTrace(t, log)["accept4"].n; got > 2*n {
+		t.Errorf("%d connections cost %d accepts over %d loops", n, got, loops)
+	} else {
+		shown(t, "%d connections to a Unix socket, %d loops: %d accepts", n, loops, got)
+	}
 }
 
 // The system calls of a connection and of a request, to the number: a change that adds one fails here, and one that saves one has its proof here.

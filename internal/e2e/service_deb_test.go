@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// packaged builds the package of a version from the binary under test and returns its path.
-func packaged(t *testing.T, version, dir string) string {
+// packaged builds the package of a version from a binary, or with a binary of its own, and returns its path.
+func packaged(t *testing.T, version, dir, binary string) string {
 	t.Helper()
 	cmd := exec.Command("../../scripts/deb", version, dir)
-	cmd.Env = append(os.Environ(), "PEN_BIN="+program)
+	cmd.Env = append(os.Environ(), "PEN_BIN="+binary)
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()
@@ -35,14 +35,14 @@ func TestDebianPackage(t *testing.T) {
 		}
 		return output
 	}
-	first := packaged(t, "1.0", dir)
+	first := packaged(t, "1.0", dir, program)
 	contents := must("dpkg-deb", "--contents", first)
 	for _, want := range []string{
 		`-rwxr-xr-x root/root .* \./usr/bin/pen`, `.* \./usr/bin/penctl -> pen`, `.* \./usr/bin/penlog -> pen`, `.* \./usr/bin/penlogd -> pen`, `.* \./usr/bin/mergelogs -> pen`,
 		`-rw-r--r-- root/root .* \./usr/share/man/man1/pen\.1\.gz`, `.* \./usr/share/man/man1/penctl\.1\.gz`, `.* \./usr/share/man/man1/penlog\.1\.gz`,
 		`.* \./usr/share/man/man1/penlogd\.1\.gz`, `.* \./usr/share/man/man1/mergelogs\.1\.gz`,
 		`.* \./usr/share/bash-completion/completions/pen`, `.* \./usr/share/zsh/vendor-completions/_pen`, `.* \./usr/share/fish/vendor_completions\.d/pen\.fish`,
-		`-rw-r--r-- root/root .* \./usr/lib/systemd/system/pen\.service`, `-rw-r--r-- root/root .* \./etc/pen/pen\.conf`, `-rw-r--r-- root/root .* \./etc/default/pen`,
+		`-rw-r--r-- root/root .* \./usr/lib/systemd/system/pen\.service`, `.* \./usr/lib/systemd/system/pen\.socket`, `-rw-r--r-- root/root .* \./etc/pen/pen\.conf`, `-rw-r--r-- root/root .* \./etc/default/pen`,
 		`.* \./usr/share/doc/pen-balancer/copyright`, `.* \./usr/share/doc/pen-balancer/service\.md`, `.* \./usr/share/doc/pen-balancer/examples/sysctl\.conf`,
 	} {
 		if !regexp.MustCompile("(?m)^" + want + "$").MatchString(contents) {
@@ -73,7 +73,10 @@ func TestDebianPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(filepath.Join(root, "usr/bin/pen"), "check", config)
-	must(append(dpkg, "--install", packaged(t, "1.1", dir))...)
+	must(append(dpkg, "--install", packaged(t, "1.1", dir, ""))...)
+	if got := must(filepath.Join(root, "usr/bin/pen"), "--version"); !strings.HasPrefix(got, "pen 1.1 ") {
+		t.Errorf("version 1.1 says that it is %q", got)
+	}
 	if got := must(append(dpkg[:2:2], "--list", "pen-balancer")...); !regexp.MustCompile(`(?m)^ii +pen-balancer +1\.1 `).MatchString(got) {
 		t.Errorf("after the upgrade: %s", got)
 	}
@@ -100,6 +103,11 @@ func TestShippedExamples(t *testing.T) {
 	}
 	if code, output := run(t, program, "check", filled); code != 0 || !strings.Contains(output, "10.0.0.12:80") {
 		t.Errorf("docs/pen.conf with its lines in force: %d, %s", code, output)
+	}
+	listen := regexp.MustCompile(`(?m)^#listen (\S+)$`).FindSubmatch(text)
+	socket, err := os.ReadFile("../../docs/pen.socket")
+	if err != nil || listen == nil || !strings.Contains(string(socket), "\nListenStream="+string(listen[1])+"\n") {
+		t.Errorf("docs/pen.socket listens elsewhere than docs/pen.conf, %s (%v)", listen, err)
 	}
 	if text, err = os.ReadFile("../../docs/sysctl.conf"); err != nil {
 		t.Fatal(err)

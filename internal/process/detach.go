@@ -63,6 +63,9 @@ func Detach(name string) int {
 }
 
 func detach() (code int, err error) {
+	if isPassed() {
+		return exitFailed, errors.New("the service manager passes listeners to this process, and none to one in the background: give -f")
+	}
 	path, err := os.Executable()
 	if err != nil {
 		return exitFailed, fmt.Errorf("find our own program: %w", err)

@@ -12,12 +12,13 @@ import (
 
 // Events as epoll names them.
 const (
-	In    = unix.EPOLLIN
-	Out   = unix.EPOLLOUT
-	RdHup = unix.EPOLLRDHUP
-	Hup   = unix.EPOLLHUP
-	Err   = unix.EPOLLERR
-	Edge  = unix.EPOLLET
+	In        = unix.EPOLLIN
+	Out       = unix.EPOLLOUT
+	RdHup     = unix.EPOLLRDHUP
+	Hup       = unix.EPOLLHUP
+	Err       = unix.EPOLLERR
+	Edge      = unix.EPOLLET
+	Exclusive = unix.EPOLLEXCLUSIVE
 )
 
 // Event is the kernel's epoll_event: Events and, in Fd and Pad, the descriptor and the serial it was registered with.
