@@ -3,7 +3,6 @@ package loop
 import (
 	"time"
 
-	"pen/internal/account"
 	"pen/internal/sys"
 )
 
@@ -123,7 +122,7 @@ func (l *Loop) beat(period time.Duration) {
 // keepTime beats as fast as something needs: every tick for timers and idlers, once a rest for a listener that has nothing but its rest to wait for, and not at all after a while of nothing.
 func (l *Loop) keepTime() {
 	switch {
-	case l.wheel.count > 0 || l.wantedIdlers() > 0:
+	case l.wheel.count > 0 || l.listener.paced || l.wantedIdlers() > 0:
 		l.startTicking()
 	case l.listener.paused:
 		l.beat(l.listener.rested)
@@ -145,6 +144,7 @@ func (l *Loop) tick() {
 	if int32(l.clock-l.listener.until) >= 0 {
 		l.unpause()
 	}
+	l.unpace()
 	l.keepIdlers()
 	l.keepTime()
 }
@@ -152,21 +152,9 @@ func (l *Loop) tick() {
 // expire is told that a connection's time is up.
 func (l *Loop) expire(c *conn) {
 	switch c.state {
-	case connecting:
-		l.connected(c, true)
+	case connecting, answering, forwarding:
+		l.judge(c)
 	case lingering:
 		l.linger(c)
-	case answering:
-		l.close(c, account.Idle)
-	case forwarding:
-		l.tune(c)
-		limit := l.balancer.Plan().IdleTimeout
-		switch quiet := l.clock - c.active; {
-		case limit == 0: // the operator has changed his mind
-		case quiet < ticks(limit):
-			l.wheel.set(c, c.active+ticks(limit)+1) // it has moved since: activity costs no timer call
-		default:
-			l.close(c, account.Idle)
-		}
 	}
 }
