@@ -3,6 +3,7 @@ package loop
 import (
 	"io"
 	"net"
+	"net/netip"
 	"syscall"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ const brief = 300 * time.Millisecond
 
 // A limit of the plan, what its connection does meanwhile, and how it ends.
 func TestSlowAndSilentPeersAreLetGo(t *testing.T) {
-	flood := make([]byte, 16<<20) // more than all the buffers on the way will hold
+	flood := make([]byte, 64<<20) // more than all the buffers on the way will hold
 	fill := func(c net.Conn) { c.Write(flood) }
 	drip := func(c net.Conn) { // a byte now and then, for as long as anybody takes it
 		for c.SetDeadline(time.Now().Add(patience)); ; time.Sleep(brief / 30) {
@@ -209,6 +210,31 @@ func TestLifetimeEndsAConnect(t *testing.T) {
 	h.until(func() bool { return h.totals().Ended[account.Lifetime] == 1 }, "the connection is closed")
 	if _, e := client.recv(); e != syscall.ECONNRESET {
 		t.Errorf("a client whose question was read and went nowhere was told %v", e)
+	}
+}
+
+// hoarding is a filter that holds everything back.
+type hoarding struct{ Filter }
+
+func (hoarding) Append(dst, _ []byte) []byte { return dst }
+func (hoarding) Bad() bool                   { return false }
+func (hoarding) Passing() bool               { return false }
+
+// A head that is not whole has not been said: bytes that a filter holds back do not count as the first.
+func TestFirstByteIsOneThatGoesOut(t *testing.T) {
+	f := newFarm(t)
+	h := newHand(t, []string{f.addr}, func(c *Config, p *balance.Plan) {
+		p.FirstByteTimeout, p.Forwarded, c.NewFilter = time.Minute, true, func(netip.Addr) Filter { return hoarding{} }
+	})
+	client := h.dial()
+	client.send([]byte("GET / HT"))
+	h.calm()
+	h.only().began -= int64(2 * time.Minute)
+	client.send([]byte("TP/1.1"))
+	h.calm()
+	h.judge(h.only())
+	if h.live != 0 || h.ended() != account.FirstByte {
+		t.Errorf("%d connections live, ended as %v", h.live, h.ended())
 	}
 }
 

@@ -122,10 +122,12 @@ func (l *Loop) beat(period time.Duration) {
 // keepTime beats as fast as something needs: every tick for timers and idlers, once a rest for a listener that has nothing but its rest to wait for, and not at all after a while of nothing.
 func (l *Loop) keepTime() {
 	switch {
-	case l.wheel.count > 0 || l.listener.paced || l.wantedIdlers() > 0:
+	case l.wheel.count > 0 || l.wantedIdlers() > 0:
 		l.startTicking()
 	case l.listener.paused:
 		l.beat(l.listener.rested)
+	case l.listener.paced:
+		l.beat(time.Duration(l.listener.next-l.clock) * tick)
 	default:
 		if l.calm++; l.calm > calmTicks {
 			l.beat(0)
