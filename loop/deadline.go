@@ -8,8 +8,8 @@ import (
 	"pen/internal/sys"
 )
 
-// limits are a plan's timeouts in ticks; 0 none.
-type limits struct {
+// timeouts are a plan's, in ticks; 0 none.
+type timeouts struct {
 	connect    uint32 // a server's, to take the connection
 	firstByte  uint32 // the client's, to say something
 	idle       uint32 // with no byte moved
@@ -21,9 +21,9 @@ type limits struct {
 // longest is more than any connection lasts, three years in ticks: it keeps two moments within the half of the clock's range in which one can be told to come before the other.
 const longest = 1 << 30
 
-func limitsOf(p *balance.Plan) limits {
+func timeoutsOf(p *balance.Plan) timeouts {
 	limit := func(d time.Duration) uint32 { return ticks(min(d, longest*tick)) }
-	return limits{limit(p.ConnectTimeout), limit(p.FirstByteTimeout), limit(p.IdleTimeout), limit(p.HalfClosedTimeout), limit(p.StallTimeout), limit(p.Lifetime)}
+	return timeouts{limit(p.ConnectTimeout), limit(p.FirstByteTimeout), limit(p.IdleTimeout), limit(p.HalfClosedTimeout), limit(p.StallTimeout), limit(p.Lifetime)}
 }
 
 // deadline is when a connection's time is up if nothing more happens to it, and what it ends for then.
@@ -42,7 +42,7 @@ func (d *deadline) limit(from, length uint32, why account.Cause) {
 }
 
 // deadline is a connection's, accepted at a tick. It goes by the connection's state and marks alone.
-func (c *conn) deadline(born uint32, lim *limits) (d deadline) {
+func (c *conn) deadline(born uint32, lim *timeouts) (d deadline) {
 	switch c.state {
 	case connecting:
 		d.limit(c.active, lim.connect, account.ConnectTimedOut)
@@ -76,7 +76,7 @@ func (c *conn) deadline(born uint32, lim *limits) (d deadline) {
 // deadline is a connection's at this moment.
 func (l *Loop) deadline(c *conn) deadline {
 	born := uint32((c.began - l.cfg.epoch.UnixNano()) / int64(tick))
-	return c.deadline(born, &l.limits)
+	return c.deadline(born, &l.timeouts)
 }
 
 // schedule has a connection looked at when its time may be up, at the next tick if it already is: what it has to say for itself may be there, with only its event still to come.
@@ -110,7 +110,7 @@ func (l *Loop) within(c *conn, limit uint32) {
 
 // await is told that bytes of a direction wait for their destination, and whether it is the same bytes since it was told last.
 func (l *Loop) await(c *conn, h *half, same bool) {
-	l.within(c, l.limits.stall)
+	l.within(c, l.timeouts.stall)
 	if !same {
 		h.moved = l.clock
 	}
@@ -119,7 +119,7 @@ func (l *Loop) await(c *conn, h *half, same bool) {
 // halve is told that a direction has ended. If the other goes on the connection is half closed, and the end counts as a sign of life.
 func (l *Loop) halve(c *conn) {
 	if c.up.over() != c.down.over() {
-		l.within(c, l.limits.halfClosed)
+		l.within(c, l.timeouts.halfClosed)
 		c.active = l.clock
 	}
 }
@@ -173,11 +173,11 @@ func (l *Loop) expel(c *conn, why account.Cause) {
 
 // refresh looks at the published plan's timeouts again: they hold for what is there. Of a connection that was under none the marks are as old as the clock stood still, so that its time begins now.
 func (l *Loop) refresh() {
-	lim := limitsOf(l.balancer.Plan())
-	if lim == l.limits {
+	lim := timeoutsOf(l.balancer.Plan())
+	if lim == l.timeouts {
 		return
 	}
-	l.limits = lim
+	l.timeouts = lim
 	l.startTicking()
 	for c := range l.connections() {
 		switch c.state {
