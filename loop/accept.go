@@ -27,6 +27,10 @@ type listener struct {
 	rested time.Duration // the last rest; 0 once a connection was accepted
 	until  uint32        // tick at which the rest is over
 	paused bool          // out of descriptors or memory: rest until the timer, or until a connection closes
+
+	// The accept rate's rest.
+	paced bool   // rest until the timer
+	next  uint32 // tick at which the rest is over, or the last one was; 0 there was none
 }
 
 // accept takes the connections that are likely to be waiting, a batch at most. If there are more the poller says so, and next time more are taken for likely.
@@ -35,15 +39,15 @@ func (l *Loop) accept() {
 	if ln.deaf {
 		return // reported before it was taken out
 	}
-	if taken := l.take(ln.guess); taken < ln.guess {
+	if taken := l.take(ln.guess, l.gate.pace.Load()); taken < ln.guess {
 		ln.guess, ln.right = max(taken, 1), 0
 	} else if ln.right++; ln.right == rightGuesses {
 		ln.guess, ln.right = min(ln.guess+1, l.cfg.AcceptBatch), 0
 	}
 }
 
-// take accepts connections, each on to connect, until so many are taken, none is left, or accepting has to rest.
-func (l *Loop) take(most int) (taken int) {
+// take accepts connections at a pace, each on to connect, until so many are taken, none is left, or accepting has to rest.
+func (l *Loop) take(most int, p *pace) (taken int) {
 	ln := &l.listener
 	for ; taken < most && !ln.paused; taken++ {
 		if !l.gate.enter(l) {
@@ -54,6 +58,10 @@ func (l *Loop) take(most int) (taken int) {
 			}
 			return taken
 		}
+		if p != nil && !l.admit(p) {
+			l.gate.leave()
+			return taken
+		}
 		fd, peer, e := sys.Accept(ln.fd.Int())
 		if e == 0 {
 			ln.rested = 0
@@ -61,6 +69,9 @@ func (l *Loop) take(most int) (taken int) {
 			continue
 		}
 		l.gate.leave()
+		if p != nil {
+			l.gate.ahead.Add(-p.interval)
+		}
 		switch judgeAccept(e) {
 		case acceptDone:
 			return taken
@@ -85,7 +96,7 @@ func (l *Loop) deafen() {
 // hear has the poller report waiting connections again, unless accepting still has to rest.
 func (l *Loop) hear() {
 	ln := &l.listener
-	if !ln.deaf || ln.paused || l.starved.waiting.Load() || ln.fd.Int() < 0 {
+	if !ln.deaf || ln.paused || ln.paced || l.starved.waiting.Load() || ln.fd.Int() < 0 {
 		return
 	}
 	if l.poll.add(ln.fd.Int(), 0, wantAccept) == nil { // else at the next turn
@@ -105,7 +116,7 @@ func (l *Loop) hangUp() {
 func (l *Loop) begin(c *conn) {
 	if plan := l.balancer.Plan(); plan.Dummy {
 		l.enterState(c, answering)
-		l.setTimer(c, plan.IdleTimeout)
+		l.schedule(c)
 		l.answer(c)
 		return
 	}

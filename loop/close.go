@@ -67,7 +67,7 @@ func failure(e *end) syscall.Errno {
 }
 
 // linger moves a lingering connection on: away with what comes in, and the close when the peer has everything, or is gone, or its time is up.
-// Invariant: nothing is pending, since a source's end or error is met only by reading, and reading waits until the bytes before it are out.
+// Invariant: nothing is pending. A source's end or error is met only by reading, and reading waits until the bytes before it are out; what a connection out of time held is dropped (expel).
 func (l *Loop) linger(c *conn) {
 	s, to := c.survivor()
 	late := l.clock-c.active >= ticks(lingerTime)

@@ -104,7 +104,8 @@ type half struct {
 	tail   *tail        // read and not yet all written; nil if none
 	pipe   *splice.Pipe // nil when not splicing, and whenever idle
 	bytes  uint64       // written so far
-	told   uint64       // of those, reported to the balancer
+	told   uint32       // of those, reported to the balancer; their low bits: it never lags by as much as these can count
+	moved  uint32       // of one that bytes wait in: tick at which some last went out, or at which they began to wait
 	flow   splice.Flow
 	eof    bool // the source has ended
 	shut   bool // and so has the destination's view of it

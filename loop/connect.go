@@ -33,7 +33,7 @@ func (l *Loop) connect(c *conn, now int64) {
 			e = l.greet(c)
 		}
 		if inProgress(e) {
-			l.setTimer(c, l.balancer.Plan().ConnectTimeout)
+			l.schedule(c)
 			if l.watch(&c.server, true) == nil {
 				return
 			}
@@ -179,6 +179,7 @@ func (l *Loop) greet(c *conn) syscall.Errno {
 	case h.tail != nil:
 		h.tail.sent = n
 	}
+	h.moved = l.clock
 	if e == syscall.EAGAIN {
 		return syscall.EINPROGRESS
 	}
@@ -321,10 +322,6 @@ func (l *Loop) established(c *conn) {
 		c.down.flow.Start(splice.Never)
 	}
 	l.enterState(c, forwarding)
-	if c.tuned {
-		l.setTimer(c, plan.IdleTimeout)
-	} else {
-		l.setTimer(c, tuneDelay)
-	}
+	l.schedule(c)
 	l.carry(c)
 }

@@ -52,7 +52,7 @@ func (l *Loop) carry(c *conn) {
 		c.active = l.clock
 		l.noteFirst(c)
 	}
-	if carried-c.up.told-c.down.told >= tellBytes {
+	if c.up.untold()+c.down.untold() >= tellBytes {
 		l.tell(c)
 	}
 }
@@ -60,6 +60,7 @@ func (l *Loop) carry(c *conn) {
 // forward moves one direction on: first out what is in hand, then in what can be read, until the source is empty, the destination full, the direction ended or the budget spent.
 // It may end the connection's forwarding (a reset, or no memory to wait with).
 func (l *Loop) forward(c *conn, h *half, src, dst *end) {
+	waited, before := h.pending(), h.bytes
 	for budget := turnBytes; ; {
 		if h.pending() {
 			if dst.writable {
@@ -68,7 +69,9 @@ func (l *Loop) forward(c *conn, h *half, src, dst *end) {
 			if h.pending() {
 				if l.watch(dst, true) != nil {
 					l.close(c, account.Local)
+					return
 				}
+				l.await(c, h, waited && h.bytes == before)
 				return
 			}
 		}
@@ -281,6 +284,7 @@ func (l *Loop) giveUp(c *conn, h *half, dst *end, e syscall.Errno) {
 	}
 	dst.reset = dst.reset || e != syscall.EPIPE // EPIPE: its stream has ended orderly before
 	dst.readable = true
+	l.halve(c)
 	l.later(c)
 }
 
@@ -298,6 +302,7 @@ func (l *Loop) finish(c *conn, h *half, dst *end) {
 	if other := c.other(h); !other.shut {
 		sys.ShutWrite(int(dst.fd))
 	}
+	l.halve(c)
 }
 
 // settle ends a connection both of whose directions are over. A side that is still sending into a broken direction is lingered with: closing a socket with unread bytes would send RST, and that would
@@ -327,13 +332,16 @@ func (l *Loop) empty(h *half) {
 	l.putTail(h)
 }
 
+// untold is how many bytes have not been reported.
+func (h *half) untold() uint64 { return uint64(uint32(h.bytes) - h.told) }
+
 // tell reports a connection's bytes since the last time.
 func (l *Loop) tell(c *conn) {
-	up, down := c.up.bytes-c.up.told, c.down.bytes-c.down.told
+	up, down := c.up.untold(), c.down.untold()
 	if c.chosen == nil || up+down == 0 {
 		return
 	}
-	c.up.told, c.down.told = c.up.bytes, c.down.bytes
+	c.up.told, c.down.told = uint32(c.up.bytes), uint32(c.down.bytes)
 	l.ledger.Add(account.BytesUp, up)
 	l.ledger.Add(account.BytesDown, down)
 	l.balancer.Moved(c.balanceClient(), c.chosen, up, down)

@@ -11,6 +11,10 @@ type gate struct {
 	max     atomic.Int64
 	live    atomic.Int64
 	waiting atomic.Int32 // loops that met the gate closed
+	ahead   atomic.Int64 // see pace: when the connections accepted so far would all have come if they had come evenly, unix ns
+
+	// atomic: whoever publishes plans
+	pace atomic.Pointer[pace] // nil: any
 }
 
 // starved is a loop's mark that it met the gate closed.

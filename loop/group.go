@@ -95,6 +95,7 @@ func Open(cfg Config, b *balance.Balancer) (g *Group, err error) {
 	}
 	g = &Group{gate: new(gate), path: cfg.Endpoint.Path, held: len(cfg.Inherited) > 0}
 	g.gate.max.Store(int64(cfg.MaxConns))
+	g.gate.setPace(b.Plan())
 	g.addr, _ = sys.LocalAddr(fds[0].Int())
 	for i, fd := range fds {
 		l, err := openLoop(&cfg, i, fd, b, g.gate)

@@ -50,7 +50,7 @@ func (l *Loop) connectIdler(c *conn) {
 		l.enterState(c, idling)
 		l.idle(c)
 	case inProgress(e) && l.watch(&c.server, true) == nil:
-		l.setTimer(c, l.balancer.Plan().ConnectTimeout)
+		l.schedule(c)
 	default:
 		l.undial(c, e)
 		l.close(c, account.NoServer)

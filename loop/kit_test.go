@@ -132,6 +132,14 @@ func (r *rig) dial() net.Conn {
 	return c
 }
 
+// change publishes another plan and has the loops look at it.
+func (r *rig) change(edit func(*balance.Plan)) {
+	p := *r.balancer.Plan()
+	edit(&p)
+	r.balancer.Publish(&p)
+	r.Refresh()
+}
+
 // count waits until a total is as wanted.
 func (r *rig) count(what account.Count, want uint64) {
 	r.t.Helper()

@@ -48,6 +48,7 @@ func TestConnectThatStandsWhenItsTimeIsUpIsNoFailure(t *testing.T) {
 		t.Fatalf("state %d, expected the connect to be under way", c.state)
 	}
 	f.take() // the handshake is over
+	c.active -= h.timeouts.connect + 1
 	h.expire(c)
 	if c.state != forwarding {
 		t.Errorf("state %d, expected forwarding", c.state)

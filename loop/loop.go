@@ -31,6 +31,7 @@ type Loop struct {
 	// owned by the loop
 	listener   listener
 	tuning     sys.Tuning // of connections to servers; the listener has it as well
+	timeouts   timeouts   // the plan's timeouts, as refresh has seen them
 	access     Access     // nil: what clients send is not logged
 	tap        Tap        // nil: nobody watches what is carried
 	numbers    numbers    // of connections
@@ -73,7 +74,7 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate) (
 	lp = &Loop{
 		cfg: cfg, balancer: b, gate: g, ledger: new(account.Loop), log: cfg.Log.With("loop", index), cpu: -1,
 		pipes: splice.NewPool(share(cfg.Pipes, cfg.Loops, index), cfg.PipeSize), buf: make([]byte, copyBuffer),
-		listener: listener{fd: l, guess: 1, unix: cfg.Endpoint.Path != ""}, tuning: cfg.Tuning, ended: make(chan struct{}),
+		listener: listener{fd: l, guess: 1, unix: cfg.Endpoint.Path != ""}, tuning: cfg.Tuning, timeouts: timeoutsOf(b.Plan()), ended: make(chan struct{}),
 		numbers: numbers{first: index, step: cfg.Loops},
 	}
 	if cfg.CPUs != nil {

@@ -18,7 +18,8 @@ import (
 // Open is all or nothing however few descriptors there are: each of its steps is refused in turn. Not parallel: the limit is the whole process's.
 func TestOpenShortOfDescriptorsFailsAndLeavesNothing(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
-		cfg, _, _, table := prepare(t, poller, nil)
+		cfg, plan, slots, table := prepare(t, poller, nil)
+		b := balance.New(slots, table, plan)
 		defer table.Close()
 		var limit syscall.Rlimit
 		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -37,7 +38,7 @@ func TestOpenShortOfDescriptorsFailsAndLeavesNothing(t *testing.T) {
 			for _, fd := range held[:room] {
 				sys.Close(fd)
 			}
-			g, err := Open(cfg, nil)
+			g, err := Open(cfg, b)
 			for _, fd := range held[room:] {
 				sys.Close(fd)
 			}

@@ -189,10 +189,7 @@ func TestIdlersStandAndReturn(t *testing.T) {
 			<-came
 		}
 		until(t, func() bool { return r.Idlers() == 3 }, func() any { return r.Idlers() }, "idlers", 3)
-		none := *r.balancer.Plan()
-		none.Idlers = 0
-		r.balancer.Publish(&none)
-		r.Refresh()
+		r.change(func(p *balance.Plan) { p.Idlers = 0 })
 		until(t, func() bool { return r.Idlers() == 0 }, func() any { return r.Idlers() }, "idlers", 0)
 	})
 }
@@ -203,10 +200,7 @@ func TestIdleTimeoutHoldsForConnectionsThatAreThere(t *testing.T) {
 		c := r.dial()
 		io.WriteString(c, "x")
 		io.ReadFull(c, make([]byte, 1))
-		p := *r.balancer.Plan()
-		p.IdleTimeout = 200 * time.Millisecond
-		r.balancer.Publish(&p)
-		r.Refresh()
+		r.change(func(p *balance.Plan) { p.IdleTimeout = 200 * time.Millisecond })
 		if _, err := io.ReadAll(c); err != nil {
 			t.Error(err)
 		}

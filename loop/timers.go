@@ -3,7 +3,6 @@ package loop
 import (
 	"time"
 
-	"pen/internal/account"
 	"pen/internal/sys"
 )
 
@@ -127,6 +126,8 @@ func (l *Loop) keepTime() {
 		l.startTicking()
 	case l.listener.paused:
 		l.beat(l.listener.rested)
+	case l.listener.paced:
+		l.beat(time.Duration(l.listener.next-l.clock) * tick)
 	default:
 		if l.calm++; l.calm > calmTicks {
 			l.beat(0)
@@ -145,6 +146,7 @@ func (l *Loop) tick() {
 	if int32(l.clock-l.listener.until) >= 0 {
 		l.unpause()
 	}
+	l.unpace()
 	l.keepIdlers()
 	l.keepTime()
 }
@@ -152,21 +154,9 @@ func (l *Loop) tick() {
 // expire is told that a connection's time is up.
 func (l *Loop) expire(c *conn) {
 	switch c.state {
-	case connecting:
-		l.connected(c, true)
+	case connecting, answering, forwarding:
+		l.judge(c)
 	case lingering:
 		l.linger(c)
-	case answering:
-		l.close(c, account.Idle)
-	case forwarding:
-		l.tune(c)
-		limit := l.balancer.Plan().IdleTimeout
-		switch quiet := l.clock - c.active; {
-		case limit == 0: // the operator has changed his mind
-		case quiet < ticks(limit):
-			l.wheel.set(c, c.active+ticks(limit)+1) // it has moved since: activity costs no timer call
-		default:
-			l.close(c, account.Idle)
-		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 type marks struct {
 	began                         int64 // accepted; unix ns
 	connected, firstUp, firstDown uint32
-	active                        uint32 // tick of the last byte moved, or at which the present state was entered
+	active                        uint32 // tick of the last byte moved, or at which the present state was entered or a direction ended
 }
 
 // mark is a moment as microseconds since the connection began.

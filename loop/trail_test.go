@@ -101,6 +101,22 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 			slot.Release()
 		}},
 		{name: "nothing moves", want: account.Idle, tweak: func(_ *Config, p *balance.Plan) { p.IdleTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) { served(h, f) }},
+		{name: "the client says nothing", want: account.FirstByte, tweak: func(_ *Config, p *balance.Plan) { p.FirstByteTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) { h.pair(f) }},
+		{name: "the client ends and the server does not", want: account.HalfClosed, tweak: func(_ *Config, p *balance.Plan) { p.HalfClosedTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) {
+			client, _ := served(h, f)
+			client.shut()
+		}},
+		{name: "the client takes nothing", want: account.ClientStalled, tweak: func(_ *Config, p *balance.Plan) { p.StallTimeout = time.Minute }, live: func(h *hand, f *farm) {
+			_, server := served(h, f)
+			h.stuffed(server, &h.only().down)
+			h.pass(time.Minute + 2*tick)
+		}},
+		{name: "the server takes nothing", want: account.ServerStalled, tweak: func(_ *Config, p *balance.Plan) { p.StallTimeout = time.Minute }, live: func(h *hand, f *farm) {
+			client, _ := served(h, f)
+			h.stuffed(client, &h.only().up)
+			h.pass(time.Minute + 2*tick)
+		}},
+		{name: "it is too old", want: account.Lifetime, tweak: func(_ *Config, p *balance.Plan) { p.Lifetime = 100 * time.Millisecond }, live: func(h *hand, f *farm) { served(h, f) }},
 		{name: "the operator closes it", want: account.Forced, live: func(h *hand, f *farm) {
 			served(h, f)
 			h.close(h.only(), account.Forced)

@@ -114,17 +114,12 @@ func (g *Group) LogTo(a Access) { g.ask(func(l *Loop) { l.access = a }) }
 // TapTo has what connections carry that begin from now on shown to t; nil: to nobody.
 func (g *Group) TapTo(t Tap) { g.ask(func(l *Loop) { l.tap = t }) }
 
-// Refresh has the loops look at the published plan again: idle times and idlers hold for what is already there.
+// Refresh has the loops look at the published plan again: timeouts and idlers hold for what is already there, and the accept rate for clients that wait.
 func (g *Group) Refresh() {
+	g.gate.setPace(g.loops[0].balancer.Plan())
 	g.post(func(l *Loop) {
-		limit := l.balancer.Plan().IdleTimeout
-		for c := range l.connections() {
-			if c.state == forwarding && limit > 0 {
-				c.active = l.clock
-				l.tune(c) // its time is overwritten
-				l.setTimer(c, limit)
-			}
-		}
+		l.refresh()
+		l.listener.paced = false
 		l.startTicking() // the tick sees to the idlers
 	})
 }

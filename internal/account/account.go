@@ -12,6 +12,7 @@ const (
 	AcceptErrors              // accept calls that failed for any reason but "none waiting"
 	AcceptPauses              // times accepting stopped for want of descriptors or memory
 	LimitReached              // times accepting stopped at the connection limit
+	RateReached               // times accepting stopped at the accept rate
 	Refused                   // connects that failed, the server's doing
 	TimedOut                  // connects that took longer than the connect timeout
 	LocalErrors               // connects that failed, our own doing (descriptors, ports, memory)
@@ -27,7 +28,7 @@ const (
 	nCounts
 )
 
-var countNames = [nCounts]string{"accepted", "accept_errors", "accept_pauses", "limit_reached", "connects_refused", "connects_timed_out", "local_errors",
+var countNames = [nCounts]string{"accepted", "accept_errors", "accept_pauses", "limit_reached", "accept_rate_reached", "connects_refused", "connects_timed_out", "local_errors",
 	"stale_events", "bytes_up", "bytes_down", "spliced", "copied", "clients_returned", "clients_new", "events", "busy_ns"}
 
 func (c Count) String() string { return countNames[c] }
@@ -54,11 +55,17 @@ const (
 	AtLimit                      // servers there are, but those that would do have as many connections as they may
 	ClientLost                   // the client no longer acknowledged anything
 	ServerLost                   // nor did the server
+	FirstByte                    // the client said nothing in time that could be passed on
+	HalfClosed                   // one direction had ended and nothing moved in the other for too long
+	ClientStalled                // bytes waited for the client for too long, and it took none
+	ServerStalled                // nor did the server
+	Lifetime                     // as old as a connection may become
 	nCauses
 )
 
 var causeNames = [nCauses]string{"client_fin", "server_fin", "client_reset", "server_reset", "no_server", "idle", "drained", "local", "denied", "forced", "bad_request", "answered",
-	"connect_refused", "connect_timeout", "limit", "client_lost", "server_lost"}
+	"connect_refused", "connect_timeout", "limit", "client_lost", "server_lost",
+	"first_byte", "half_closed", "client_stalled", "server_stalled", "lifetime"}
 
 func (c Cause) String() string { return causeNames[c] }
 

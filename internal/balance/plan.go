@@ -72,19 +72,26 @@ type Plan struct {
 	Countries acl.Countries // nil = no country is known
 	ClientACL int           // the list that clients are held against
 
-	// What the loops go by. A change is for connections that begin after it, but for the idle time and the fast close, which hold at once.
-	MaxConns       int // at once, over all loops
-	ConnectTimeout time.Duration
-	IdleTimeout    time.Duration // 0 = never
-	FastClose      FastClose
-	NoDelay        bool
-	Keepalive      time.Duration // idle time before the first probe; 0 = off
-	UserTimeout    time.Duration // how long sent bytes may stay unacknowledged; 0 = the system's
-	Source         netip.Addr    // the address to connect to servers from; invalid = the system's choice
-	Transparent    bool          // connect to servers from the client's own address, unless Source is set
-	Forwarded      bool          // -H: tell servers the client's address in an HTTP header
-	Dummy          bool          // answer every client ourselves: a test of the way to us
-	Idlers         int           // connections to servers kept open with no client
+	// What the loops go by. A change is for connections that begin after it, but for the timeouts of the balancer's own and the fast close, which hold at once.
+	MaxConns          int // at once, over all loops
+	AcceptRate        int // connections accepted a second, over all loops; 0 = as many as come
+	AcceptBurst       int // connections accepted at once all the same, at least 1 if there is a rate
+	ConnectTimeout    time.Duration
+	FirstByteTimeout  time.Duration // from a connection's beginning to the client's first byte; 0 = never
+	IdleTimeout       time.Duration // with no byte moved; 0 = never
+	HalfClosedTimeout time.Duration // the same of a connection of which one direction has ended; 0 = never
+	StallTimeout      time.Duration // with bytes waiting in a direction and none of them moved; 0 = never
+	Lifetime          time.Duration // of a connection; 0 = without end
+
+	FastClose   FastClose
+	NoDelay     bool
+	Keepalive   time.Duration // idle time before the first probe; 0 = off
+	UserTimeout time.Duration // how long sent bytes may stay unacknowledged; 0 = the system's
+	Source      netip.Addr    // the address to connect to servers from; invalid = the system's choice
+	Transparent bool          // connect to servers from the client's own address, unless Source is set
+	Forwarded   bool          // -H: tell servers the client's address in an HTTP header
+	Dummy       bool          // answer every client ourselves: a test of the way to us
+	Idlers      int           // connections to servers kept open with no client
 }
 
 // FastClose says whose end of stream ends the whole connection, without waiting for the other side's.

@@ -14,6 +14,7 @@ const (
 	maxPipes    = 1_000_000
 	maxLoops    = 1024                               // as many CPUs as the kernel's cpu_set_t can name
 	maxBatch    = 1_000_000                          // accepts in one go
+	maxRate     = 1_000_000                          // accepts a second
 	maxStreak   = 1000                               // probes in a row
 	maxDebug    = 9                                  // times -d
 	day         = 24 * time.Hour                     // for waits in which something is held back
@@ -51,6 +52,11 @@ func define(o *Options, version *bool) []section {
 	add(conns, "max-conns", "x", "N", &o.MaxConns, "500", wholeOrAsIs(&o.MaxConns, maxConns), "connections at once; if not given, lowered to what the descriptors allow")
 	add(conns, "timeout", "t", "SEC", &o.ConnectTimeout, "5", seconds(time.Millisecond, day, time.Millisecond), "how long a server has to accept a connection")
 	add(conns, "idle-timeout", "", "SEC", &o.IdleTimeout, "0", seconds(0, ages, time.Millisecond), "close a connection so long after its last byte; 0 never")
+	add(conns, "first-byte-timeout", "", "SEC", &o.FirstByteTimeout, "0", seconds(0, ages, time.Millisecond), "close a connection whose client has sent nothing for so long; 0 never")
+	add(conns, "half-closed-timeout", "", "SEC", &o.HalfClosedTimeout, "300", seconds(0, ages, time.Millisecond), "the same as --idle-timeout when one side has ended; 0 never")
+	add(conns, "stall-timeout", "", "SEC", &o.StallTimeout, "120", seconds(0, ages, time.Millisecond), "reset a connection that one side has taken none of its waiting bytes from for so long; 0 never")
+	add(conns, "lifetime", "", "SEC", &o.Lifetime, "0", seconds(0, ages, time.Millisecond), "close a connection so long after it began; 0 never")
+	add(conns, "accept-rate", "", "N[:BURST]", &o.AcceptRate, "0", acceptRate, "connections accepted a second, over all loops, and at once (a tenth of that); others wait; 0 any")
 	add(conns, "backlog", "q", "N", &o.Backlog, "500", atMost(math.MaxInt32), "connections that may wait to be accepted, at least 50")
 	add(conns, "accept-batch", "m", "N", &o.AcceptBatch, "100", atMost(maxBatch), "connections accepted before the others get a turn")
 	conns.flag("nagle", "", &o.Nagle, "leave Nagle's algorithm on")

@@ -28,17 +28,19 @@ type Options struct {
 	Blacklist  time.Duration
 
 	// connections
-	MaxConns       int
-	ConnectTimeout time.Duration
-	IdleTimeout    time.Duration // 0 = never
-	Backlog        int
-	AcceptBatch    int
-	Nagle          bool
-	Keepalive      time.Duration // 0 = off; whole seconds, as the kernel counts them
-	UserTimeout    time.Duration // 0 = off; whole milliseconds, as the kernel counts them
-	Congestion     string        // "auto", "system" or the name of an algorithm
-	Forwarded      bool          // X-Forwarded-For and X-Forwarded-Proto
-	GeoIP          string        // the MaxMind database that country rules need; "" = none
+	MaxConns                                                    int
+	ConnectTimeout                                              time.Duration
+	IdleTimeout                                                 time.Duration // 0 = never
+	FirstByteTimeout, HalfClosedTimeout, StallTimeout, Lifetime time.Duration // 0 = never
+	AcceptRate                                                  AcceptRate
+	Backlog                                                     int
+	AcceptBatch                                                 int
+	Nagle                                                       bool
+	Keepalive                                                   time.Duration // 0 = off; whole seconds, as the kernel counts them
+	UserTimeout                                                 time.Duration // 0 = off; whole milliseconds, as the kernel counts them
+	Congestion                                                  string        // "auto", "system" or the name of an algorithm
+	Forwarded                                                   bool          // X-Forwarded-For and X-Forwarded-Proto
+	GeoIP                                                       string        // the MaxMind database that country rules need; "" = none
 
 	// moving bytes
 	Splice   string // "auto", "always" or "never"
@@ -98,6 +100,9 @@ type Options struct {
 
 // HasListen says whether the command line names where to listen. If it does not, the commands or the file of -F have to.
 func (o *Options) HasListen() bool { return o.Listen.Network != "" }
+
+// AcceptRate says how many connections are accepted a second, 0 as many as come, and how many at once, at least 1 of a rate.
+type AcceptRate struct{ PerSecond, Burst int }
 
 // TrackPrefix says how many leading bits of an address make one client: V4 in 1..32, V6 in 1..128.
 type TrackPrefix struct{ V4, V6 uint8 }

@@ -26,6 +26,8 @@ func TestFlagsBehindCommands(t *testing.T) {
 		{[]string{"-O", "a", "--prio", "--least-conn", "--pen-hash"}, []string{"a", "prio", "least_conn", "pen_hash"}},
 		{[]string{"-O", "a", "--nagle", "--nagle=false"}, []string{"a", "no tcp_nodelay", "tcp_nodelay"}},
 		{[]string{"-O", "a", "--idle-timeout", "1.5", "--keepalive", "0", "--user-timeout", "2"}, []string{"a", "idle_timeout 1.5", "keepalive 0", "user_timeout 2"}},
+		{[]string{"-O", "a", "--first-byte-timeout", "3", "--half-closed-timeout", "4", "--stall-timeout", "5", "--lifetime", "6", "--accept-rate", "7:8"},
+			[]string{"a", "first_byte_timeout 3", "half_closed_timeout 4", "stall_timeout 5", "lifetime 6", "accept_rate 7:8"}},
 		{[]string{"-O", "a", "--track-prefix", "24/64"}, []string{"a", "track_prefix 24/64"}},
 		{[]string{"-O", "a", "-l", "/log", "-w", "/html"}, []string{"a", "log /log", "web_stats /html"}},
 		{[]string{"-O", "a", "-l", "/a log", "-w", "/h\ntml"}, []string{"a"}}, // no command can say these

@@ -238,6 +238,23 @@ func check(text string) (string, error) {
 // notInTarget says whether r may not stand in the target of an HTTP request: a space or a line's end would make it a different request, and a fragment is never sent.
 func notInTarget(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
 
+// acceptRate accepts N or N:BURST. Without a burst it is a tenth of a second's worth, which is how long a listener rests.
+func acceptRate(text string) (AcceptRate, error) {
+	rate, burst, given := strings.Cut(text, ":")
+	n, ok := digits(rate)
+	b, okBurst := max(1, n/10), true
+	if given {
+		b, okBurst = digits(burst)
+	}
+	if !ok || !okBurst || n > maxRate || b < 1 || b > maxRate {
+		return AcceptRate{}, fmt.Errorf("must be connections a second, N or N:BURST with N in 0..%d and BURST in 1..%d", maxRate, maxRate)
+	}
+	if n == 0 {
+		b = 0
+	}
+	return AcceptRate{n, b}, nil
+}
+
 // prefix accepts V4/V6, the bits of an address that make one client.
 func prefix(text string) (TrackPrefix, error) {
 	v4, v6, _ := strings.Cut(text, "/")

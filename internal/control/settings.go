@@ -165,6 +165,37 @@ func getTrackPrefix(s *State) string {
 	return fmt.Sprintf("%d/%d\n", s.Plan.Prefix.V4, s.Plan.Prefix.V6)
 }
 
+// maxAcceptRate bounds the numbers of accept_rate, as it does those of the --accept-rate flag.
+const maxAcceptRate = 1_000_000
+
+// setAcceptRate takes N or N:BURST; without a burst it is a tenth of N.
+func setAcceptRate(e *edit, args []string) error {
+	if len(args) < 2 {
+		return nil
+	}
+	rate, burst, given := strings.Cut(args[1], ":")
+	n, err := strconv.ParseUint(rate, 10, 32)
+	b := max(1, n/10)
+	if given && err == nil {
+		b, err = strconv.ParseUint(burst, 10, 32)
+	}
+	if err != nil || n > maxAcceptRate || b < 1 || b > maxAcceptRate {
+		return fmt.Errorf("%q is not N or N:BURST, from 0 and 1 to %d", args[1], maxAcceptRate)
+	}
+	if n == 0 {
+		b = 0
+	}
+	e.state.Plan.AcceptRate, e.state.Plan.AcceptBurst, e.dirty = int(n), int(b), true
+	return nil
+}
+
+func acceptRate(p *balance.Plan) string {
+	if p.AcceptRate == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d:%d", p.AcceptRate, p.AcceptBurst)
+}
+
 func setSource(e *edit, args []string) error {
 	text, err := argument(args, 1, "address") // PEN.md B10: Pen crashes
 	if err != nil {

@@ -136,6 +136,11 @@ func (w *writer) ours(s *State, drained func(server int) bool) {
 	w.number("conn_max", p.MaxConns)
 	w.number("pending_max", s.PendingMax)
 	w.seconds("idle_timeout", p.IdleTimeout)
+	w.seconds("first_byte_timeout", p.FirstByteTimeout)
+	w.seconds("half_closed_timeout", p.HalfClosedTimeout)
+	w.seconds("stall_timeout", p.StallTimeout)
+	w.seconds("lifetime", p.Lifetime)
+	w.put("accept_rate", acceptRate(p))
 	w.number("idlers", p.Idlers)
 	if p.Keepalive != 0 {
 		w.seconds("keepalive", p.Keepalive)

@@ -75,6 +75,11 @@ clients_max 2048
 conn_max 500
 pending_max 100
 idle_timeout 0
+first_byte_timeout 0
+half_closed_timeout 0
+stall_timeout 0
+lifetime 0
+accept_rate 0
 idlers 0
 no keepalive
 user_timeout 0
@@ -136,10 +141,15 @@ func randomState(t *testing.T, r *rand.Rand, w *fakeWorld) State {
 	s.Plan = balance.Plan{
 		RoundRobin: flag(), Prio: flag(), Weight: flag(), LeastConn: flag(), Hash: flag(), Stubborn: flag(), BlacklistTime: span(time.Millisecond),
 		Countries: elsewhere{}, Prefix: affinity.Prefix{V4: uint8(1 + r.IntN(32)), V6: uint8(1 + r.IntN(128))}, ClientACL: r.IntN(10),
-		MaxConns: 1 + number(), ConnectTimeout: time.Millisecond + span(time.Millisecond), IdleTimeout: span(time.Millisecond), FastClose: balance.FastClose(r.IntN(4)),
-		NoDelay: flag(), Keepalive: span(time.Second), UserTimeout: span(time.Millisecond), Transparent: flag(), Forwarded: flag(), Dummy: flag(), Idlers: number(),
+		MaxConns: 1 + number(), ConnectTimeout: time.Millisecond + span(time.Millisecond), IdleTimeout: span(time.Millisecond),
+		FirstByteTimeout: span(time.Millisecond), HalfClosedTimeout: span(time.Millisecond), StallTimeout: span(time.Millisecond), Lifetime: span(time.Millisecond),
+		FastClose: balance.FastClose(r.IntN(4)),
+		NoDelay:   flag(), Keepalive: span(time.Second), UserTimeout: span(time.Millisecond), Transparent: flag(), Forwarded: flag(), Dummy: flag(), Idlers: number(),
 	}
 	s.Plan.PenHash = s.Plan.Hash && flag()
+	if flag() {
+		s.Plan.AcceptRate, s.Plan.AcceptBurst = 1+r.IntN(1<<19), 1+r.IntN(1<<19)
+	}
 	if flag() {
 		s.Plan.Source = address()
 	}

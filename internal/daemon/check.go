@@ -80,6 +80,9 @@ func (d *Daemon) writePlan(w io.Writer, at loop.Endpoint, s *control.State) erro
 	fmt.Fprintf(t, "checked by\t%s every %v, at most %v each; down after %d, up after %d\n", o.Check, o.CheckInterval, o.CheckTimeout, o.Fall, o.Rise)
 	fmt.Fprintf(t, "clients\t%d remembered, %s; left out after a failure for %v\n", s.ClientsMax, lasting("forgotten after", s.Tracking, "never forgotten"), plan.BlacklistTime)
 	fmt.Fprintf(t, "connections\t%d at once, %v to connect, %s\n", plan.MaxConns, plan.ConnectTimeout, lasting("closed when idle for", plan.IdleTimeout, "never closed for being idle"))
+	fmt.Fprintf(t, "accepted\t%s\n", acceptRate(plan))
+	fmt.Fprintf(t, "slow peers\t%s; %s; %s; %s\n", lasting("first byte after", plan.FirstByteTimeout, "no limit for the first byte"), lasting("half closed for", plan.HalfClosedTimeout, "half closed without end"),
+		lasting("stalled for", plan.StallTimeout, "stalled without end"), lasting("no older than", plan.Lifetime, "as old as it may become"))
 	if o.Control != "" {
 		fmt.Fprintf(t, "control\t%s\n", o.Control)
 	}

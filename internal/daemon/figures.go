@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"pen/internal/balance"
 	"pen/internal/web"
 )
 
@@ -44,7 +45,9 @@ func (o outlook) Settings() []web.Group {
 		}},
 		{Title: "Connections", Settings: []web.Setting{
 			{Name: "listen", Value: s.Listen}, {Name: "max-conns", Value: strconv.Itoa(p.MaxConns)}, {Name: "timeout", Value: seconds(p.ConnectTimeout)},
-			{Name: "idle-timeout", Value: orNever(p.IdleTimeout)}, {Name: "keepalive", Value: orOff(p.Keepalive)}, {Name: "user-timeout", Value: orOff(p.UserTimeout)},
+			{Name: "first-byte-timeout", Value: orNever(p.FirstByteTimeout)}, {Name: "idle-timeout", Value: orNever(p.IdleTimeout)},
+			{Name: "half-closed-timeout", Value: orNever(p.HalfClosedTimeout)}, {Name: "stall-timeout", Value: orNever(p.StallTimeout)}, {Name: "lifetime", Value: orNever(p.Lifetime)},
+			{Name: "accept-rate", Value: acceptRate(p)}, {Name: "keepalive", Value: orOff(p.Keepalive)}, {Name: "user-timeout", Value: orOff(p.UserTimeout)},
 			{Name: "nagle", Value: onOff(!p.NoDelay)}, {Name: "congestion", Value: opt.Congestion}, {Name: "forwarded", Value: onOff(p.Forwarded)},
 			{Name: "transparent", Value: onOff(p.Transparent)}, {Name: "idlers", Value: strconv.Itoa(p.Idlers)}, {Name: "dummy", Value: onOff(p.Dummy)},
 		}},
@@ -61,6 +64,13 @@ func (o outlook) Settings() []web.Group {
 			{Name: "web-stats", Value: orNone(s.WebStats)}, {Name: "debug", Value: strconv.Itoa(s.Debug)}, {Name: "user", Value: orNone(opt.User)}, {Name: "drain", Value: seconds(opt.Drain)},
 		}},
 	}
+}
+
+func acceptRate(p *balance.Plan) string {
+	if p.AcceptRate == 0 {
+		return "any"
+	}
+	return fmt.Sprintf("%d/s, %d at once", p.AcceptRate, p.AcceptBurst)
 }
 
 func onOff(on bool) string {

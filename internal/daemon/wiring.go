@@ -77,6 +77,8 @@ func (d *Daemon) state() (*control.State, error) {
 		Plan: balance.Plan{
 			RoundRobin: o.RoundRobin, Prio: o.Prio, Weight: o.Weight, LeastConn: o.LeastConn, Hash: o.Hash, PenHash: o.PenHash, Stubborn: o.Stubborn,
 			BlacklistTime: o.Blacklist, Prefix: affinity.Prefix(o.Prefix), MaxConns: d.budget.MaxConns, ConnectTimeout: o.ConnectTimeout, IdleTimeout: o.IdleTimeout,
+			FirstByteTimeout: o.FirstByteTimeout, HalfClosedTimeout: o.HalfClosedTimeout, StallTimeout: o.StallTimeout, Lifetime: o.Lifetime,
+			AcceptRate: o.AcceptRate.PerSecond, AcceptBurst: o.AcceptRate.Burst,
 			NoDelay: !o.Nagle, Keepalive: o.Keepalive, UserTimeout: o.UserTimeout, Forwarded: o.Forwarded,
 		},
 	}

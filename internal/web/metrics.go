@@ -94,11 +94,12 @@ func perLoop(name, help string, more ...string) *prometheus.Desc {
 
 // plainCounts are the totals that are metrics by themselves, by their names in the figures.
 var plainCounts = map[string]*prometheus.Desc{
-	"accepted":      metric("connections_accepted_total", "Connections accepted."),
-	"accept_errors": metric("accept_errors_total", "Accepts that failed."),
-	"accept_pauses": metric("accept_pauses_total", "Times that accepting rested for want of descriptors or memory."),
-	"limit_reached": metric("limit_reached_total", "Times that accepting stopped at the connection limit."),
-	"stale_events":  metric("stale_events_total", "Events for a descriptor that had a new owner: harmless."),
+	"accepted":            metric("connections_accepted_total", "Connections accepted."),
+	"accept_errors":       metric("accept_errors_total", "Accepts that failed."),
+	"accept_pauses":       metric("accept_pauses_total", "Times that accepting rested for want of descriptors or memory."),
+	"limit_reached":       metric("limit_reached_total", "Times that accepting stopped at the connection limit."),
+	"accept_rate_reached": metric("accept_rate_reached_total", "Times that accepting stopped at the accept rate."),
+	"stale_events":        metric("stale_events_total", "Events for a descriptor that had a new owner: harmless."),
 
 	"clients_returned": metric("clients_returned_total", "Connections of clients that the client table knew with a server of the configuration."),
 	"clients_new":      metric("clients_new_total", "Connections of clients that it did not."),

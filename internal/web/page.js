@@ -223,6 +223,7 @@
     set($("accept-errors"), count(c.accept_errors));
     set($("accept-pauses"), count(c.accept_pauses));
     set($("limit-reached"), count(c.limit_reached));
+    set($("rate-reached"), count(c.accept_rate_reached));
     set($("stale"), count(c.stale_events));
     set($("evicted"), count(f.clients.evicted));
     set($("returned"), count(c.clients_returned));
