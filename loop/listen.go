@@ -67,12 +67,8 @@ func listen(cfg *Config) ([]*sys.FD, error) {
 			}
 		}
 	}
-	switch cfg.Steer {
-	case SteerOff:
-	case SteerCPU:
-		err = sys.SteerByCPU(fds[0].Int(), cfg.steerCPUs())
-	case SteerClient:
-		err = sys.SteerByClient(fds[0].Int(), cfg.Loops)
+	if err == nil {
+		err = cfg.steer(fds[0].Int())
 	}
 	if err != nil {
 		for _, fd := range fds {
@@ -81,6 +77,17 @@ func listen(cfg *Config) ([]*sys.FD, error) {
 		return nil, err
 	}
 	return fds, nil
+}
+
+// steer gives the listeners of an address, of which one is told, the program that picks one of them for each connection.
+func (cfg *Config) steer(fd int) error {
+	switch cfg.Steer {
+	case SteerCPU:
+		return sys.SteerByCPU(fd, cfg.steerCPUs())
+	case SteerClient:
+		return sys.SteerByClient(fd, cfg.Loops)
+	}
+	return nil
 }
 
 // advise adds the remedy an operator needs to the two refusals met most.

@@ -51,7 +51,11 @@ func (l *Loop) drain() {
 }
 
 // emptyBacklog accepts what is waiting, no more than can have been waiting.
-func (l *Loop) emptyBacklog() { l.take(l.cfg.Backlog + 1) }
+func (l *Loop) emptyBacklog() {
+	if !l.listener.muted {
+		l.take(l.cfg.Backlog + 1)
+	}
+}
 
 // stop closes everything at once and ends the loop.
 func (l *Loop) stop() {

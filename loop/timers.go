@@ -146,6 +146,7 @@ func (l *Loop) tick() {
 		l.unpause()
 	}
 	l.keepIdlers()
+	l.look(expiryBudget) // for what nobody tells: a server is well again, a connect has failed
 	l.keepTime()
 }
 
@@ -154,6 +155,8 @@ func (l *Loop) expire(c *conn) {
 	switch c.state {
 	case connecting:
 		l.connected(c, true)
+	case queued:
+		l.turnAway(c, account.QueueTimedOut)
 	case lingering:
 		l.linger(c)
 	case answering:

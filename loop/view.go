@@ -44,7 +44,7 @@ func (g *Group) Connections() []View {
 	g.ask(func(l *Loop) {
 		for c := range l.connections() {
 			all = append(all, View{
-				Number: int(c.number), Client: c.peer, Server: c.chosen, Connecting: c.state == connecting, Idler: c.idler,
+				Number: int(c.number), Client: c.peer, Server: c.chosen, Connecting: c.state == connecting || c.state == queued, Idler: c.idler,
 				Down: int(c.client.fd), Up: int(c.server.fd), PendingDown: c.down.held(), PendingUp: c.up.held(),
 			})
 		}
@@ -113,9 +113,10 @@ func (g *Group) LogTo(a Access) { g.ask(func(l *Loop) { l.access = a }) }
 // TapTo has what connections carry that begin from now on shown to t; nil: to nobody.
 func (g *Group) TapTo(t Tap) { g.ask(func(l *Loop) { l.tap = t }) }
 
-// Refresh has the loops look at the published plan again: idle times and idlers hold for what is already there.
+// Refresh has the loops look at the published plan again: idle times and idlers hold for what is already there, and who waits for a server may have one now.
 func (g *Group) Refresh() {
 	g.post(func(l *Loop) {
+		l.look(expiryBudget)
 		limit := l.balancer.Plan().IdleTimeout
 		for c := range l.connections() {
 			if c.state == forwarding && limit > 0 {
@@ -136,6 +137,8 @@ func (g *Group) SetMax(n int) {
 
 // Move has the loops listen elsewhere: the new listeners are opened before the old ones are closed, and connections go on. On error nothing has changed.
 func (g *Group) Move(to Endpoint) error {
+	g.door.Lock()
+	defer g.door.Unlock()
 	cfg := *g.loops[0].cfg
 	cfg.Endpoint = to
 	fds, err := listen(&cfg)
@@ -153,6 +156,7 @@ func (g *Group) Move(to Endpoint) error {
 	g.addr, _ = sys.LocalAddr(fds[0].Int())
 	g.unlink()
 	g.path = to.Path
+	g.suspended.Store(false)
 	for i, l := range g.loops {
 		l.post(func(l *Loop) { l.moveTo(fds[i], to.Path != "") })
 	}
@@ -168,7 +172,8 @@ func (l *Loop) moveTo(fd *sys.FD, unix bool) {
 	l.emptyBacklog()
 	ln := &l.listener
 	ln.fd.Close()
-	ln.fd, ln.unix, ln.deaf = fd, unix, true // a rest for want of descriptors goes on
+	ln.fd, ln.unix, ln.deaf, ln.muted = fd, unix, true, false // a rest for want of descriptors goes on
+	l.ear.Store(int32(fd.Int()))
 	l.tuning.Renew(fd.Int())
 	l.hear()
 }

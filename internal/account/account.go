@@ -20,11 +20,12 @@ const (
 	BytesDown                 // from servers to clients
 	BytesSpliced              // those of either direction that never entered user space
 	BytesCopied               // and those that did
+	Queued                    // clients that had to wait for a server, once for each time that they began to
 	nCounts
 )
 
 var countNames = [nCounts]string{"accepted", "accept_errors", "accept_pauses", "limit_reached", "connects_refused", "connects_timed_out", "local_errors",
-	"stale_events", "bytes_up", "bytes_down", "spliced", "copied"}
+	"stale_events", "bytes_up", "bytes_down", "spliced", "copied", "queued"}
 
 func (c Count) String() string { return countNames[c] }
 
@@ -50,11 +51,12 @@ const (
 	AtLimit                      // servers there are, but those that would do have as many connections as they may
 	ClientLost                   // the client no longer acknowledged anything
 	ServerLost                   // nor did the server
+	QueueTimedOut                // waited in the queue for a server to have room, and none had in time
 	nCauses
 )
 
 var causeNames = [nCauses]string{"client_fin", "server_fin", "client_reset", "server_reset", "no_server", "idle", "drained", "local", "denied", "forced", "bad_request", "answered",
-	"connect_refused", "connect_timeout", "limit", "client_lost", "server_lost"}
+	"connect_refused", "connect_timeout", "limit", "client_lost", "server_lost", "queue_timeout"}
 
 func (c Cause) String() string { return causeNames[c] }
 
@@ -66,6 +68,7 @@ type Loop struct {
 	counts [nCounts]atomic.Uint64
 	ended  [nCauses]atomic.Uint64
 	live   atomic.Int64
+	queued atomic.Int64
 
 	_ [64]byte
 }
@@ -85,11 +88,21 @@ func (l *Loop) Ended(why Cause) {
 	l.live.Store(l.live.Load() - 1)
 }
 
+// Wait counts a connection in that begins to wait for a server.
+func (l *Loop) Wait() {
+	l.Add(Queued, 1)
+	l.queued.Store(l.queued.Load() + 1)
+}
+
+// Waited counts it out.
+func (l *Loop) Waited() { l.queued.Store(l.queued.Load() - 1) }
+
 // Totals is the sum over loops. The figures are read one by one: each is true, together they are of slightly different moments.
 type Totals struct {
 	Counts [nCounts]uint64
 	Ended  [nCauses]uint64
 	Live   int64
+	Queued int64 // of these: in the queue, waiting for a server
 }
 
 // Sum adds up ledgers.
@@ -102,13 +115,14 @@ func Sum(loops []*Loop) (t Totals) {
 			t.Ended[i] += l.ended[i].Load()
 		}
 		t.Live += l.live.Load()
+		t.Queued += l.queued.Load()
 	}
 	return t
 }
 
 // Attrs lists every figure as name, value, name, value, …, the form log/slog takes.
 func (t Totals) Attrs() []any {
-	list := []any{"connections", t.Live}
+	list := []any{"connections", t.Live, "in_queue", t.Queued}
 	for i, v := range t.Counts {
 		list = append(list, Count(i).String(), v)
 	}

@@ -4,15 +4,24 @@ package balance
 // It goes by the plan it began with, and keeps it from being collected until Connected or the owner clears it.
 type Attempt struct {
 	// owned by the connection
-	plan           *published
-	tried          [triedBits / 64]uint64 // servers that the walk answered with
-	initial        uint16                 // place of the server that the walk begins with, or nowhere
-	turn           uint16                 // of the walk: the next server is the one at initial + turn
-	stage          stage
-	home           home
-	why            Why // the initial server is what it is
-	emergencyTried bool
+	plan    *published
+	tried   [triedBits / 64]uint64 // servers that the walk answered with
+	initial uint16                 // place of the server that the walk begins with, or nowhere
+	turn    uint16                 // of the walk: the next server is the one at initial + turn
+	stage   stage
+	home    home
+	why     Why // the initial server is what it is
+	past    past
 }
+
+// past is what an Attempt has met so far, any of these together.
+type past uint8
+
+const (
+	emergencyTried past = 1 << iota // it answered with the emergency server
+	metFull                         // a server that is well was passed over for its limit
+	visited                         // the client's visit is counted already
+)
 
 // triedBits is how many servers an Attempt can tell apart: as many as fit its 32 bytes. In a larger plan neighbours share a bit, which costs something only
 // when all is lost: failing open passes over a server whose neighbour has been tried.

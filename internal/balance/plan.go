@@ -85,6 +85,9 @@ type Plan struct {
 	Forwarded      bool          // -H: tell servers the client's address in an HTTP header
 	Dummy          bool          // answer every client ourselves: a test of the way to us
 	Idlers         int           // connections to servers kept open with no client
+	Queue          int           // clients that may wait for a server while all that would do are at their limits, over all loops; 0 = none: they are closed
+	QueueTimeout   time.Duration // how long each may
+	OnNoServer     OnNoServer
 }
 
 // FastClose says whose end of stream ends the whole connection, without waiting for the other side's.

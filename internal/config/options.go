@@ -31,6 +31,9 @@ type Options struct {
 	MaxConns       int
 	ConnectTimeout time.Duration
 	IdleTimeout    time.Duration // 0 = never
+	Queue          int           // clients that may wait for a server; 0 = none
+	QueueTimeout   time.Duration // how long each may
+	OnNoServer     string        // "accept", "reset" or "close-listener"
 	Backlog        int
 	AcceptBatch    int
 	Nagle          bool

@@ -25,6 +25,7 @@ func TestFlagsBehindCommands(t *testing.T) {
 		{[]string{"-rO", "no roundrobin", "-r"}, []string{"no roundrobin", "roundrobin"}},
 		{[]string{"-O", "a", "--prio", "--least-conn", "--pen-hash"}, []string{"a", "prio", "least_conn", "pen_hash"}},
 		{[]string{"-O", "a", "--nagle", "--nagle=false"}, []string{"a", "no tcp_nodelay", "tcp_nodelay"}},
+		{[]string{"-O", "a", "--queue", "0", "--queue-timeout", "1.5", "--on-no-server", "reset"}, []string{"a", "queue 0", "queue_timeout 1.5", "on_no_server reset"}},
 		{[]string{"-O", "a", "--idle-timeout", "1.5", "--keepalive", "0", "--user-timeout", "2"}, []string{"a", "idle_timeout 1.5", "keepalive 0", "user_timeout 2"}},
 		{[]string{"-O", "a", "--track-prefix", "24/64"}, []string{"a", "track_prefix 24/64"}},
 		{[]string{"-O", "a", "-l", "/log", "-w", "/html"}, []string{"a", "log /log", "web_stats /html"}},

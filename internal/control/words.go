@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -22,26 +23,29 @@ func init() { // not an initialiser: `include` leads back to the table
 		"no": {set: setNo},
 
 		// numbers
-		"blacklist":    {set: setBlacklist, get: blacklistTime.get},
-		"timeout":      timeWord(func(s *State) *time.Duration { return &s.Plan.ConnectTimeout }, time.Millisecond, line),
-		"tracking":     timeWord(func(s *State) *time.Duration { return &s.Tracking }, 0, line),
-		"idle_timeout": timeWord(func(s *State) *time.Duration { return &s.Plan.IdleTimeout }, 0, idleReply),
-		"user_timeout": timeWord(func(s *State) *time.Duration { return &s.Plan.UserTimeout }, 0, line),
-		"client_acl":   listWord(func(s *State) *int { return &s.Plan.ClientACL }),
-		"control_acl":  listWord(func(s *State) *int { return &s.ControlACL }),
-		"clients_max":  tableWord(func(s *State) *int { return &s.ClientsMax }),
-		"conn_max":     tableWord(func(s *State) *int { return &s.Plan.MaxConns }),
-		"debug":        {set: setDebug, get: getDebug},
-		"idlers":       {set: setIdlers, ask: askIdlers},
-		"keepalive":    {set: setKeepalive},
-		"pending_max":  {set: setPendingMax},
-		"track_prefix": {set: setTrackPrefix, get: getTrackPrefix},
+		"blacklist":     {set: setBlacklist, get: blacklistTime.get},
+		"timeout":       timeWord(func(s *State) *time.Duration { return &s.Plan.ConnectTimeout }, time.Millisecond, line),
+		"tracking":      timeWord(func(s *State) *time.Duration { return &s.Tracking }, 0, line),
+		"idle_timeout":  timeWord(func(s *State) *time.Duration { return &s.Plan.IdleTimeout }, 0, idleReply),
+		"queue_timeout": timeWord(func(s *State) *time.Duration { return &s.Plan.QueueTimeout }, time.Millisecond, line),
+		"user_timeout":  timeWord(func(s *State) *time.Duration { return &s.Plan.UserTimeout }, 0, line),
+		"client_acl":    listWord(func(s *State) *int { return &s.Plan.ClientACL }),
+		"control_acl":   listWord(func(s *State) *int { return &s.ControlACL }),
+		"clients_max":   tableWord(func(s *State) *int { return &s.ClientsMax }),
+		"conn_max":      tableWord(func(s *State) *int { return &s.Plan.MaxConns }),
+		"debug":         {set: setDebug, get: getDebug},
+		"idlers":        {set: setIdlers, ask: askIdlers},
+		"keepalive":     {set: setKeepalive},
+		"pending_max":   {set: setPendingMax},
+		"queue":         {set: setQueue, get: func(s *State) string { return line(strconv.Itoa(s.Plan.Queue)) }},
+		"track_prefix":  {set: setTrackPrefix, get: getTrackPrefix},
 
 		// places
 		"listen":        {set: setListen, get: func(s *State) string { return maybeLine(s.Listen) }},
 		"log":           {set: setLog, get: getLog},
 		"web_stats":     {set: setWebStats, get: func(s *State) string { return maybeLine(s.WebStats) }},
 		"source":        {set: setSource},
+		"on_no_server":  {set: setOnNoServer, get: func(s *State) string { return line(s.Plan.OnNoServer.String()) }},
 		"tcp_fastclose": {set: setFastClose},
 
 		// servers and clients

@@ -136,6 +136,9 @@ func (w *writer) ours(s *State, drained func(server int) bool) {
 	w.number("conn_max", p.MaxConns)
 	w.number("pending_max", s.PendingMax)
 	w.seconds("idle_timeout", p.IdleTimeout)
+	w.number("queue", p.Queue)
+	w.seconds("queue_timeout", p.QueueTimeout)
+	w.put("on_no_server", p.OnNoServer.String())
 	w.number("idlers", p.Idlers)
 	if p.Keepalive != 0 {
 		w.seconds("keepalive", p.Keepalive)

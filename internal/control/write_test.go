@@ -75,6 +75,9 @@ clients_max 2048
 conn_max 500
 pending_max 100
 idle_timeout 0
+queue 0
+queue_timeout 10
+on_no_server accept
 idlers 0
 no keepalive
 user_timeout 0
@@ -138,6 +141,7 @@ func randomState(t *testing.T, r *rand.Rand, w *fakeWorld) State {
 		Countries: elsewhere{}, Prefix: affinity.Prefix{V4: uint8(1 + r.IntN(32)), V6: uint8(1 + r.IntN(128))}, ClientACL: r.IntN(10),
 		MaxConns: 1 + number(), ConnectTimeout: time.Millisecond + span(time.Millisecond), IdleTimeout: span(time.Millisecond), FastClose: balance.FastClose(r.IntN(4)),
 		NoDelay: flag(), Keepalive: span(time.Second), UserTimeout: span(time.Millisecond), Transparent: flag(), Forwarded: flag(), Dummy: flag(), Idlers: number(),
+		Queue: number(), QueueTimeout: time.Millisecond + span(time.Millisecond), OnNoServer: balance.OnNoServer(r.IntN(2)), // the third is not for Unix sockets
 	}
 	s.Plan.PenHash = s.Plan.Hash && flag()
 	if flag() {

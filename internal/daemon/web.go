@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 	"time"
 
 	"pen/affinity"
@@ -155,9 +154,4 @@ func (o outlook) servers(plan *balance.Plan, now int64) []web.Server {
 	add(balance.EmergencyNumber, plan.Emergency)
 	add(balance.AbuseNumber, plan.Abuse)
 	return list
-}
-
-// isReady says whether a server that is not for emergencies, or the dummy, would take a new client.
-func isReady(plan *balance.Plan, servers []web.Server) bool {
-	return plan.Dummy || slices.ContainsFunc(servers, func(v web.Server) bool { return v.Number >= 0 && v.Usable })
 }

@@ -39,6 +39,11 @@ var (
 	ready     = metric("ready", "Whether a new client would be served by a usable server.")
 
 	connections    = metric("connections", "Connections open.")
+	inQueue        = metric("queue_connections", "Connections that wait in the queue for a server.")
+	listenQueue    = metric("listen_queue_connections", "Connections that wait to be accepted, in all listen queues of pen.")
+	listenQueueMax = metric("listen_queue_connections_max", "Connections that these queues hold.")
+	hostOverflows  = metric("host_listen_overflows_total", "Times that a listen queue in this network namespace was full, whether pen's or another's, since the host started.")
+	hostDrops      = metric("host_listen_drops_total", "Connections that a listener in this network namespace lost before it accepted them, for any reason.")
 	connectionsMax = metric("connections_max", "Connections that may be open at once.")
 	ended          = metric("connections_ended_total", "Connections that have ended, by cause.", "cause")
 	spliced        = metric("moved_bytes_total", "Bytes moved between clients and servers, by how: spliced inside the kernel, or copied.", "way")
@@ -78,6 +83,7 @@ var plainCounts = map[string]*prometheus.Desc{
 	"accept_errors": metric("accept_errors_total", "Accepts that failed."),
 	"accept_pauses": metric("accept_pauses_total", "Times that accepting rested for want of descriptors or memory."),
 	"limit_reached": metric("limit_reached_total", "Times that accepting stopped at the connection limit."),
+	"queued":        metric("queued_total", "Connections that had to wait in the queue for a server."),
 	"stale_events":  metric("stale_events_total", "Events for a descriptor that had a new owner: harmless."),
 }
 
@@ -103,6 +109,7 @@ func (c figuresCollector) Collect(out chan<- prometheus.Metric) {
 
 	t := f.Totals
 	gauge(connections, float64(t.Connections))
+	gauge(inQueue, float64(t.InQueue))
 	gauge(connectionsMax, float64(t.MaxConnections))
 	for cause, n := range t.Ended {
 		counter(ended, n, cause)
@@ -117,6 +124,11 @@ func (c figuresCollector) Collect(out chan<- prometheus.Metric) {
 	counter(failed, t.Counts["connects_refused"], "refused")
 	counter(failed, t.Counts["connects_timed_out"], "timed_out")
 	counter(failed, t.Counts["local_errors"], "local")
+
+	gauge(listenQueue, float64(f.Listening.Waiting))
+	gauge(listenQueueMax, float64(f.Listening.Most))
+	counter(hostOverflows, f.Listening.Overflows)
+	counter(hostDrops, f.Listening.Drops)
 
 	gauge(clientsKnown, float64(f.Clients.Known))
 	gauge(clientSlots, float64(f.Clients.Slots))
