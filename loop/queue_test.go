@@ -375,3 +375,23 @@ func TestAPlaceGivenBackOnAnotherLoopWakes(t *testing.T) {
 		}
 	})
 }
+
+func TestWaitingAllocatesNothing(t *testing.T) {
+	f := newFarm(t)
+	h := newHand(t, []string{f.addr}, places(1, 10))
+	_, server := h.pair(f)
+	for range 3 {
+		h.arrive()
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		c := h.queue.first
+		h.dequeue(c)
+		h.enterState(c, connecting)
+		h.wait(c)
+		h.line.freed()
+		h.batch(0)
+	}); n != 0 {
+		t.Errorf("leaving the queue and coming back allocates %v times", n)
+	}
+	server.close()
+}

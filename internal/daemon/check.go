@@ -80,6 +80,12 @@ func (d *Daemon) writePlan(w io.Writer, at loop.Endpoint, s *control.State) erro
 	fmt.Fprintf(t, "checked by\t%s every %v, at most %v each; down after %d, up after %d\n", o.Check, o.CheckInterval, o.CheckTimeout, o.Fall, o.Rise)
 	fmt.Fprintf(t, "clients\t%d remembered, %s; left out after a failure for %v\n", s.ClientsMax, lasting("forgotten after", s.Tracking, "never forgotten"), plan.BlacklistTime)
 	fmt.Fprintf(t, "connections\t%d at once, %v to connect, %s\n", plan.MaxConns, plan.ConnectTimeout, lasting("closed when idle for", plan.IdleTimeout, "never closed for being idle"))
+	if plan.Queue > 0 {
+		fmt.Fprintf(t, "queue\t%d may wait for a server that is full, %v each\n", plan.Queue, plan.QueueTimeout)
+	}
+	if plan.OnNoServer != balance.CloseOrderly {
+		fmt.Fprintf(t, "no server\t%v\n", plan.OnNoServer)
+	}
 	if o.Control != "" {
 		fmt.Fprintf(t, "control\t%s\n", o.Control)
 	}

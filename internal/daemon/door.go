@@ -46,7 +46,7 @@ func (d *Daemon) keepDoor(ctx context.Context) {
 		plan := d.balance.Plan()
 		closed := plan.OnNoServer == balance.CloseListener && !d.ready(plan, d.Now())
 		switch {
-		case closed == d.group.Suspended():
+		case closed == d.group.Suspended(), d.watch.ending.Load():
 		case closed:
 			d.group.Suspend()
 			d.log.Warn("no server is usable: clients are refused", "address", d.language.State().Listen, "because", "on_no_server "+plan.OnNoServer.String())
