@@ -6,7 +6,7 @@ const (
 	baseBytes = 32 << 20
 	// loopBytes: the buffer that all copying goes through, one for a filter, 32 KiB each; the timer wheel, the events of a wait, room for 64 spare tails' headers.
 	loopBytes = 256 << 10
-	// connBytes: the connection 256, its search or place in the queue 72, its number and its places in lists. Descriptors are found by an array in each loop, which is loop's own sum.
+	// connBytes: the connection 256, its search or place in the queue 72, its number and its places in lists. Its descriptors' places in the loop's table are counted apart.
 	connBytes = 512
 	// tailBytes is what a stalled direction that copies keeps, beside its header: one read of a full buffer.
 	tailBytes = 32<<10 + 64
@@ -14,8 +14,8 @@ const (
 	filteredBytes = 256 << 10
 	// webBytes is a connection to the page: its buffers, its goroutine, an answer under way.
 	webBytes = 64 << 10
-	// fdBytes is a descriptor's place in a loop's array, which grows by doubling.
-	fdBytes = 2 * 8
+	// fdBytes is a descriptor's place in a loop's table of ends. Those of one loop may be spread over all there are.
+	fdBytes = 8
 	// garbage is what the collector lets a heap grow to, as a multiple of what is in use: GOGC=100.
 	garbage = 2
 )
