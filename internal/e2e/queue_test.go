@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,4 +176,32 @@ func TestOnNoServer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// With more clients than -x and -q admit the queue of the listener is seen to be full, and that it overflows is counted.
+func TestListenQueueOverflowIsCounted(t *testing.T) {
+	eachPoller(t, func(t *testing.T, poller string) {
+		_, servers := serveNamed(t, 1)
+		web := fmt.Sprint("127.0.0.1:", freePort(t))
+		b := launch{poller: poller, flags: []string{"--loops", "1", "-x", "1", "-q", "50", "--web", web}, servers: servers}.start(t)
+		call(t, loopback(0), b.address).mustName(t)
+		count := func() int { return number(metricOf(t, web, "pen_host_listen_overflows_total")) }
+		before := count()
+		at := netip.MustParseAddrPort(b.address)
+		for range 80 {
+			fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer syscall.Close(fd)
+			if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}); err != syscall.EINPROGRESS {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, patience, "the queue is full", func() bool { return number(metricOf(t, web, "pen_listen_queue_connections")) >= 50 })
+		if most := metricOf(t, web, "pen_listen_queue_connections_max"); most != "50" {
+			t.Errorf("the queue holds %s, want 50", most)
+		}
+		eventually(t, patience, "its overflow is counted", func() bool { return count() > before })
+	})
 }
