@@ -27,7 +27,7 @@ func (b *balancer) bound() int {
 func TestMemoryStaysInsideThePrintedBound(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
 		const patienceOfAll = 10 * time.Second
-		conns := sized(200, 400) // the kernel keeps some hundred KiB for each, of which it has net.ipv4.tcp_mem
+		conns := sized(200, 400)     // no more: the kernel's own share of each is some hundred KiB, and all of its is net.ipv4.tcp_mem
 		shrink := func(fd uintptr) { // what the kernel holds is not what is measured
 			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096)
 			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 128<<10)
