@@ -83,6 +83,9 @@ func (l *Loop) lookIfAsked() {
 	}
 	l.asked.look.Store(false) // before the look: what is told during it is not forgotten
 	first := l.asked.eldest.Load()
+	if first == nobody { // they have gone since
+		first = math.MinInt64
+	}
 	l.look(lookBudget)
 	if l.balancer.Waiting() > 0 && l.balancer.Room(l.now()) {
 		l.line.ask(first)
