@@ -22,6 +22,7 @@ type listener struct {
 	fd     *sys.FD
 	deaf   bool          // taken out of the poller, which would go on reporting what cannot be accepted
 	unix   bool          // of a Unix socket
+	muted  bool          // refuses clients (Suspend)
 	guess  int           // how many connections are likely to be waiting when some are, at least 1
 	right  int           // how often in a row at least that many were
 	rested time.Duration // the last rest; 0 once a connection was accepted
@@ -96,7 +97,7 @@ func (l *Loop) deafen() {
 // hear has the poller report waiting connections again, unless accepting still has to rest.
 func (l *Loop) hear() {
 	ln := &l.listener
-	if !ln.deaf || ln.paused || ln.paced || l.starved.waiting.Load() || ln.fd.Int() < 0 {
+	if !ln.deaf || ln.muted || ln.paused || ln.paced || l.starved.waiting.Load() || ln.fd.Int() < 0 {
 		return
 	}
 	if l.poll.add(ln.fd.Int(), 0, wantAccept) == nil { // else at the next turn

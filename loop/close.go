@@ -121,6 +121,9 @@ func (l *Loop) close(c *conn, why account.Cause) {
 	}
 	l.empty(&c.up)
 	l.empty(&c.down)
+	if c.state == queued {
+		l.dequeue(c)
+	}
 	l.cancelTimer(c)
 	l.drop(&c.server)
 	if c.chosen != nil {
@@ -130,6 +133,7 @@ func (l *Loop) close(c *conn, why account.Cause) {
 			l.balancer.Closed(c.chosen)
 		}
 		c.chosen = nil
+		l.line.freed()
 	}
 	l.drop(&c.client)
 	if c.idler {
@@ -145,7 +149,7 @@ func (l *Loop) close(c *conn, why account.Cause) {
 	if l.state == draining {
 		l.poll.soon()
 	}
-	if !c.queued {
+	if !c.listed {
 		l.recycle(c)
 	}
 }

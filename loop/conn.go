@@ -11,12 +11,15 @@ import (
 
 // state is where a connection is in its life.
 //
-//	accept ──► connecting ──► forwarding ──► lingering ──► dead
+//	        ┌─► queued ─────────────────────────────────────┐
+//	        │     │▲                                        ▼
+//	accept ─┴► connecting ──► forwarding ──► lingering ──► dead
 //	             │   ▲  │          │                         ▲
 //	             └───┘  │          └─────────────────────────┤
 //	         next server└────────────────────────────────────┘
 //
 // connecting: a server was chosen and its answer is awaited; the client is not read. A refused or late server makes room for the next one.
+// queued: every server that would do has as many connections as it may have; the client is not read and waits for one of them (queue.go).
 // forwarding: bytes go both ways, each direction ends on its own.
 // answering: the dummy's part, there is no server (answer.go).
 // idling: an idler's part, there is no client (idlers.go).
@@ -26,6 +29,7 @@ type state uint8
 
 const (
 	connecting state = iota
+	queued
 	forwarding
 	answering
 	idling
@@ -143,7 +147,7 @@ type conn struct {
 	cause  account.Cause
 	ending ending // how a lingering connection is to end
 	timed  bool   // in the wheel
-	queued bool   // on the loop's ready list: not to be reused before it has come off
+	listed bool   // on the loop's ready list: not to be reused before it has come off
 	idler  bool   // has no client
 	tuned  bool   // the server's socket has its options
 }

@@ -10,9 +10,11 @@ import (
 	"pen/splice"
 )
 
-// connect gives a connection a server: it chooses, dials, and on to the next until one is under way or none is left.
+// connect gives a connection a server: it chooses, dials, and on to the next until one is under way or none is left. If there is none because all are full it may wait (queue.go).
 func (l *Loop) connect(c *conn, now int64) {
-	l.enterState(c, connecting)
+	if c.search == nil && l.yields() && l.wait(c) {
+		return
+	}
 	for ; ; now = l.now() {
 		s := l.searchOf(c)
 		choice, ok := l.balancer.Choose(c.balanceClient(), now, &s.Attempt)
@@ -21,12 +23,15 @@ func (l *Loop) connect(c *conn, now int64) {
 		}
 		s.asked = now
 		if !ok {
-			if c.up.pending() { // bytes that nobody will get: the client is to know
-				sys.ResetOnClose(int(c.client.fd))
+			if !c.search.Waits() || !l.wait(c) {
+				l.turnAway(c, l.unserved(c))
 			}
-			l.close(c, l.unserved(c))
 			return
 		}
+		if c.state == queued {
+			l.dequeue(c)
+		}
+		l.enterState(c, connecting)
 		c.chosen, c.why = choice.Server, choice.Why
 		e := l.dial(c)
 		if e == syscall.EINPROGRESS && l.cfg.Shortcuts {
@@ -61,6 +66,7 @@ type search struct {
 	last    *balance.Server // tried
 	failure syscall.Errno   // of that one
 	asked   int64           // when the balancer was asked for a server last; unix ns, 0 = not yet
+	queuing                 // its place in the queue
 }
 
 // searchOf returns the connection's search, begun if it is not.
@@ -85,13 +91,21 @@ func (l *Loop) endSearch(c *conn) {
 	}
 }
 
+// turnAway closes a client that gets no server. By reset if the operator wants that, or if it has said something: that nobody will get it, the client is to know.
+func (l *Loop) turnAway(c *conn, why account.Cause) {
+	if c.up.pending() || why != account.Denied && l.balancer.Plan().OnNoServer == balance.CloseByReset {
+		sys.ResetOnClose(int(c.client.fd))
+	}
+	l.close(c, why)
+}
+
 // unserved is why a client got no server.
 func (l *Loop) unserved(c *conn) account.Cause {
 	s := c.search
 	switch {
 	case s.Denied():
 		return account.Denied
-	case s.last == nil && l.balancer.Full(l.now()):
+	case s.Waits(), s.last == nil && s.Full():
 		return account.AtLimit
 	case s.last == nil:
 		return account.NoServer

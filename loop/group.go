@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pen/internal/account"
@@ -75,8 +76,14 @@ type Group struct {
 	loops []*Loop
 	gate  *gate
 	held  bool // the listeners are the service manager's: it keeps them open, and removes the file of a Unix socket
+	line  *line
 
 	running sync.WaitGroup
+
+	// atomic: Suspend, Resume and Move write
+	suspended atomic.Bool
+
+	door sync.Mutex // held from end to end by what opens and closes listeners, so that all loops do the same; taken before mu
 
 	mu sync.Mutex
 	// guarded by mu
@@ -93,12 +100,12 @@ func Open(cfg Config, b *balance.Balancer) (g *Group, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g = &Group{gate: new(gate), path: cfg.Endpoint.Path, held: len(cfg.Inherited) > 0}
+	g = &Group{gate: new(gate), line: &line{balancer: b}, path: cfg.Endpoint.Path, held: len(cfg.Inherited) > 0}
 	g.gate.max.Store(int64(cfg.MaxConns))
 	g.gate.setPace(b.Plan())
 	g.addr, _ = sys.LocalAddr(fds[0].Int())
 	for i, fd := range fds {
-		l, err := openLoop(&cfg, i, fd, b, g.gate)
+		l, err := openLoop(&cfg, i, fd, b, g.gate, g.line)
 		if err != nil {
 			for _, rest := range fds[i+1:] {
 				rest.Close()
@@ -108,7 +115,7 @@ func Open(cfg Config, b *balance.Balancer) (g *Group, err error) {
 		}
 		g.loops = append(g.loops, l)
 	}
-	g.gate.loops = g.loops
+	g.gate.loops, g.line.loops = g.loops, g.loops
 	return g, nil
 }
 

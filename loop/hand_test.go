@@ -36,12 +36,13 @@ func newHand(t *testing.T, servers []string, tweak func(*Config, *balance.Plan))
 	if h.path == "" {
 		h.at, _ = sys.LocalAddr(fds[0].Int())
 	}
-	g := new(gate)
+	b := balance.New(slots, table, plan)
+	g, q := new(gate), &line{balancer: b}
 	g.max.Store(int64(cfg.MaxConns))
-	if h.Loop, err = openLoop(&cfg, 0, fds[0], balance.New(slots, table, plan), g); err != nil {
+	if h.Loop, err = openLoop(&cfg, 0, fds[0], b, g, q); err != nil {
 		t.Fatal(err)
 	}
-	g.loops = []*Loop{h.Loop}
+	g.loops, q.loops = []*Loop{h.Loop}, []*Loop{h.Loop}
 	t.Cleanup(func() {
 		h.stop()
 		if n := h.live; n != 0 {

@@ -80,12 +80,8 @@ func listen(cfg *Config) ([]*sys.FD, error) {
 			}
 		}
 	}
-	switch cfg.Steer {
-	case SteerOff:
-	case SteerCPU:
-		err = sys.SteerByCPU(fds[0].Int(), cfg.steerCPUs())
-	case SteerClient:
-		err = sys.SteerByClient(fds[0].Int(), cfg.Loops)
+	if err == nil {
+		err = cfg.steer(fds[0].Int())
 	}
 	if err != nil {
 		for _, fd := range fds {
@@ -111,6 +107,17 @@ func open(cfg *Config) ([]*sys.FD, error) {
 		fds, err = sys.ListenTCP(noIPv6(at), false, cfg.Loops, cfg.Backlog, cfg.Tuning)
 	}
 	return fds, advise(err)
+}
+
+// steer gives the listeners of an address, of which one is told, the program that picks one of them for each connection.
+func (cfg *Config) steer(fd int) error {
+	switch cfg.Steer {
+	case SteerCPU:
+		return sys.SteerByCPU(fd, cfg.steerCPUs())
+	case SteerClient:
+		return sys.SteerByClient(fd, cfg.Loops)
+	}
+	return nil
 }
 
 // advise adds the remedy an operator needs to the two refusals met most.

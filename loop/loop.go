@@ -2,6 +2,7 @@ package loop
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"pen/internal/account"
@@ -19,6 +20,7 @@ type Loop struct {
 	cfg      *Config
 	balancer *balance.Balancer
 	gate     *gate
+	line     *line
 	ledger   *account.Loop
 	log      *slog.Logger
 	poll     poller
@@ -50,6 +52,7 @@ type Loop struct {
 	free       *conn // closed connections for reuse, linked by next
 	tails      []*tail
 	searches   []*search
+	queue      queue          // who waits for a server
 	closes     account.Closes // the last abnormal endings
 	witness    Witness        // nil: nobody is told of endings
 	meter      meter
@@ -58,7 +61,9 @@ type Loop struct {
 
 	// atomic and guarded parts have types of their own
 	mailbox mailbox
-	starved starved // accepting waits for the gate
+	starved starved      // accepting waits for the gate
+	asked   asked        // to look for those who wait for a server
+	ear     atomic.Int32 // the listener's descriptor, for ListenQueue; written by the loop. It may be closed already
 }
 
 type loopState uint8
@@ -70,13 +75,15 @@ const (
 )
 
 // openLoop makes a loop around a listener, which it owns from then on, also when it fails.
-func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate) (lp *Loop, err error) {
+func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate, q *line) (lp *Loop, err error) {
 	lp = &Loop{
-		cfg: cfg, balancer: b, gate: g, ledger: new(account.Loop), log: cfg.Log.With("loop", index), cpu: -1,
+		cfg: cfg, balancer: b, gate: g, line: q, ledger: new(account.Loop), log: cfg.Log.With("loop", index), cpu: -1,
 		pipes: splice.NewPool(share(cfg.Pipes, cfg.Loops, index), cfg.PipeSize), buf: make([]byte, copyBuffer),
 		listener: listener{fd: l, guess: 1, unix: cfg.Endpoint.Path != ""}, tuning: cfg.Tuning, timeouts: timeoutsOf(b.Plan()), ended: make(chan struct{}),
 		numbers: numbers{first: index, step: cfg.Loops},
 	}
+	lp.asked.eldest.Store(nobody)
+	lp.ear.Store(int32(l.Int()))
 	if cfg.CPUs != nil {
 		lp.cpu = cfg.CPUs[index%len(cfg.CPUs)]
 	}
@@ -160,6 +167,8 @@ func (l *Loop) proceed(e *end) {
 		if e == &c.server {
 			l.connected(c, false)
 		}
+	case queued:
+		l.heard(c)
 	case forwarding:
 		l.carry(c)
 	case lingering:
@@ -189,6 +198,7 @@ func (l *Loop) tidy() bool {
 		}
 	}
 	l.hear()
+	l.lookIfAsked()
 	if len(l.ready) > 0 {
 		l.resume()
 	}
@@ -197,8 +207,8 @@ func (l *Loop) tidy() bool {
 
 // later puts a connection that used up its budget on the list for the next turn.
 func (l *Loop) later(c *conn) {
-	if !c.queued {
-		c.queued = true
+	if !c.listed {
+		c.listed = true
 		l.ready = append(l.ready, c)
 	}
 	l.poll.soon()
@@ -208,7 +218,7 @@ func (l *Loop) resume() {
 	l.ready, l.working = l.working[:0], l.ready
 	for i, c := range l.working {
 		l.working[i] = nil
-		c.queued = false
+		c.listed = false
 		switch c.state {
 		case forwarding:
 			l.carry(c)

@@ -51,7 +51,11 @@ func (l *Loop) drain() {
 }
 
 // emptyBacklog accepts what is waiting, no more than can have been waiting. It would be lost with the listener, so there is no pace to keep.
-func (l *Loop) emptyBacklog() { l.take(l.cfg.Backlog+1, nil) }
+func (l *Loop) emptyBacklog() {
+	if !l.listener.muted {
+		l.take(l.cfg.Backlog+1, nil)
+	}
+}
 
 // stop closes everything at once and ends the loop.
 func (l *Loop) stop() {

@@ -3,6 +3,7 @@ package loop
 import (
 	"time"
 
+	"pen/internal/account"
 	"pen/internal/sys"
 )
 
@@ -148,6 +149,7 @@ func (l *Loop) tick() {
 	}
 	l.unpace()
 	l.keepIdlers()
+	l.look(expiryBudget) // for what nobody tells: a server is well again, a connect has failed
 	l.keepTime()
 }
 
@@ -156,6 +158,8 @@ func (l *Loop) expire(c *conn) {
 	switch c.state {
 	case connecting, answering, forwarding:
 		l.judge(c)
+	case queued:
+		l.turnAway(c, account.QueueTimedOut)
 	case lingering:
 		l.linger(c)
 	}

@@ -100,6 +100,15 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 			h.until(func() bool { return h.totals().Counts[account.Accepted] == 1 && h.live == 0 }, "the client is turned away")
 			slot.Release()
 		}},
+		{name: "the server is full for too long", want: account.QueueTimedOut, none: true, tweak: func(_ *Config, p *balance.Plan) {
+			p.Servers[0].Soft, p.Queue, p.QueueTimeout = 1, 1, 50*time.Millisecond
+		}, live: func(h *hand, f *farm) {
+			slot := h.slots.Get(h.plan.Servers[0].ID)
+			slot.Take(0)
+			h.dial()
+			h.until(func() bool { return h.totals().Counts[account.Accepted] == 1 && h.live == 0 }, "the client is turned away")
+			slot.Release()
+		}},
 		{name: "nothing moves", want: account.Idle, tweak: func(_ *Config, p *balance.Plan) { p.IdleTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) { served(h, f) }},
 		{name: "the client says nothing", want: account.FirstByte, tweak: func(_ *Config, p *balance.Plan) { p.FirstByteTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) { h.pair(f) }},
 		{name: "the client ends and the server does not", want: account.HalfClosed, tweak: func(_ *Config, p *balance.Plan) { p.HalfClosedTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) {

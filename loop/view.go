@@ -45,7 +45,7 @@ func (g *Group) Connections() []View {
 	g.ask(func(l *Loop) {
 		for c := range l.connections() {
 			all = append(all, View{
-				Number: int(c.number), Client: c.peer, Server: c.chosen, Connecting: c.state == connecting, Idler: c.idler,
+				Number: int(c.number), Client: c.peer, Server: c.chosen, Connecting: c.state == connecting || c.state == queued, Idler: c.idler,
 				Down: int(c.client.fd), Up: int(c.server.fd), PendingDown: c.down.held(), PendingUp: c.up.held(),
 			})
 		}
@@ -114,12 +114,13 @@ func (g *Group) LogTo(a Access) { g.ask(func(l *Loop) { l.access = a }) }
 // TapTo has what connections carry that begin from now on shown to t; nil: to nobody.
 func (g *Group) TapTo(t Tap) { g.ask(func(l *Loop) { l.tap = t }) }
 
-// Refresh has the loops look at the published plan again: timeouts and idlers hold for what is already there, and the accept rate for clients that wait.
+// Refresh has the loops look at the published plan again: timeouts and idlers hold for what is already there, the accept rate for clients that wait, and who waits for a server may have one now.
 func (g *Group) Refresh() {
 	g.gate.setPace(g.loops[0].balancer.Plan())
 	g.post(func(l *Loop) {
 		l.refresh()
 		l.listener.paced = false
+		l.look(expiryBudget)
 		l.startTicking() // the tick sees to the idlers
 	})
 }
@@ -136,6 +137,8 @@ func (g *Group) Move(to Endpoint) error {
 	if g.held {
 		return fmt.Errorf("listen %s: the service manager holds the listener: change its socket unit and restart", to)
 	}
+	g.door.Lock()
+	defer g.door.Unlock()
 	cfg := *g.loops[0].cfg
 	cfg.Endpoint = to
 	fds, err := listen(&cfg)
@@ -153,6 +156,7 @@ func (g *Group) Move(to Endpoint) error {
 	g.addr, _ = sys.LocalAddr(fds[0].Int())
 	g.unlink()
 	g.path = to.Path
+	g.suspended.Store(false)
 	for i, l := range g.loops {
 		l.post(func(l *Loop) { l.moveTo(fds[i], to.Path != "") })
 	}
@@ -168,7 +172,8 @@ func (l *Loop) moveTo(fd *sys.FD, unix bool) {
 	l.emptyBacklog()
 	l.hangUp()
 	ln := &l.listener
-	ln.fd, ln.unix, ln.deaf = fd, unix, true // a rest for want of descriptors goes on
+	ln.fd, ln.unix, ln.deaf, ln.muted = fd, unix, true, false // a rest for want of descriptors goes on
+	l.ear.Store(int32(fd.Int()))
 	l.tuning.Renew(fd.Int())
 	l.hear()
 }

@@ -25,11 +25,12 @@ const (
 	Newcomers                 // and those that had none
 	Events                    // handled; up to a few behind
 	BusyTime                  // spent on them and on what comes of them, ns: an estimate
+	Queued                    // clients that had to wait for a server, once for each time that they began to
 	nCounts
 )
 
 var countNames = [nCounts]string{"accepted", "accept_errors", "accept_pauses", "limit_reached", "accept_rate_reached", "connects_refused", "connects_timed_out", "local_errors",
-	"stale_events", "bytes_up", "bytes_down", "spliced", "copied", "clients_returned", "clients_new", "events", "busy_ns"}
+	"stale_events", "bytes_up", "bytes_down", "spliced", "copied", "clients_returned", "clients_new", "events", "busy_ns", "queued"}
 
 func (c Count) String() string { return countNames[c] }
 
@@ -60,12 +61,13 @@ const (
 	ClientStalled                // bytes waited for the client for too long, and it took none
 	ServerStalled                // nor did the server
 	Lifetime                     // as old as a connection may become
+	QueueTimedOut                // waited in the queue for a server to have room, and none had in time
 	nCauses
 )
 
 var causeNames = [nCauses]string{"client_fin", "server_fin", "client_reset", "server_reset", "no_server", "idle", "drained", "local", "denied", "forced", "bad_request", "answered",
 	"connect_refused", "connect_timeout", "limit", "client_lost", "server_lost",
-	"first_byte", "half_closed", "client_stalled", "server_stalled", "lifetime"}
+	"first_byte", "half_closed", "client_stalled", "server_stalled", "lifetime", "queue_timeout"}
 
 func (c Cause) String() string { return causeNames[c] }
 
@@ -76,6 +78,7 @@ type Loop struct {
 	// atomic: written by the loop only, read by anyone
 	counts [nCounts]atomic.Uint64
 	live   atomic.Int64
+	queued atomic.Int64
 
 	servers servers
 
@@ -91,11 +94,21 @@ func (l *Loop) Opened() {
 	l.live.Store(l.live.Load() + 1)
 }
 
+// Wait counts a connection in that begins to wait for a server.
+func (l *Loop) Wait() {
+	l.Add(Queued, 1)
+	l.queued.Store(l.queued.Load() + 1)
+}
+
+// Waited counts it out.
+func (l *Loop) Waited() { l.queued.Store(l.queued.Load() - 1) }
+
 // Totals is what a ledger says, or the sum over several.
 type Totals struct {
 	Counts [nCounts]uint64
 	Ended  [nCauses]uint64
 	Live   int64
+	Queued int64 // of these: in the queue, waiting for a server
 }
 
 func (t *Totals) include(of *Totals) {
@@ -106,11 +119,12 @@ func (t *Totals) include(of *Totals) {
 		t.Ended[i] += n
 	}
 	t.Live += of.Live
+	t.Queued += of.Queued
 }
 
 // Attrs lists every figure as name, value, name, value, …, the form log/slog takes.
 func (t Totals) Attrs() []any {
-	list := []any{"connections", t.Live}
+	list := []any{"connections", t.Live, "in_queue", t.Queued}
 	for i, v := range t.Counts {
 		list = append(list, Count(i).String(), v)
 	}

@@ -32,7 +32,7 @@ func TestEveryFigureHasItsOwnName(t *testing.T) {
 		}
 		seen[name] = true
 	}
-	if want := 1 + int(nCounts) + int(nCauses); len(seen) != want {
+	if want := 2 + int(nCounts) + int(nCauses); len(seen) != want {
 		t.Errorf("%d names for %d figures", len(seen), want)
 	}
 }

@@ -80,7 +80,7 @@ func Read(loops []*Loop) (r Reading) {
 	r.Servers = make([]ServerTotals, 1)
 	for i, l := range loops {
 		t := &r.Loops[i]
-		t.Live = l.live.Load()
+		t.Live, t.Queued = l.live.Load(), l.queued.Load()
 		for i := range l.counts {
 			t.Counts[i] = l.counts[i].Load()
 		}

@@ -15,7 +15,11 @@ type Balancer struct {
 
 	// atomic: Publish writes, the loops read
 	current atomic.Pointer[published]
-	_       [128]byte // the cursor is written for most new clients, the fields above hardly ever
+
+	// atomic: loops whose clients begin or cease to wait for a server, which takes a farm that is full
+	waiting atomic.Int32
+
+	_ [128]byte // the cursor is written for most new clients, the fields above hardly ever
 
 	// atomic: every loop that picks by round robin or least-conn; the place of the server picked last. Starts at 0, so that the first client goes to server 1, as in Pen
 	cursor atomic.Uint32

@@ -39,9 +39,9 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 
 	// The initial server: the client's home, whatever its state, else by algorithm.
 	if first {
-		initial := p.find(b.table.Visit(key, now))
+		initial := p.find(b.meet(a, key, now))
 		if initial != nobody {
-			a.notes |= clientKnown
+			a.past |= clientKnown
 		}
 		switch {
 		case !p.letsIn(c.Addr.Addr()):
@@ -60,7 +60,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	// A client who may not come in gets the abuse server, never any other (PEN.md B9).
 	if a.stage == denied {
 		a.stage = turnedAway
-		if p.Abuse != nil && p.take(p.Abuse, p.abuse, c, now, verdicts) {
+		if p.Abuse != nil && p.take(p.Abuse, p.abuse, c, now, verdicts) == none {
 			return b.answer(p.Abuse, AbuseNumber, Abuse)
 		}
 	}
@@ -77,11 +77,19 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 
 	// The emergency server. It is nobody's home.
 	if a.stage == emergency {
+		against := unset
+		if p.Emergency != nil {
+			against = p.take(p.Emergency, p.emergency, c, now, 0)
+			a.meets(against)
+		}
 		a.stage, a.turn = failingOpen, 0
-		if p.Emergency != nil && p.take(p.Emergency, p.emergency, c, now, 0) {
-			a.notes |= emergencyTried
+		if against == none {
+			a.past |= emergencyTried
 			return b.answer(p.Emergency, EmergencyNumber, Emergency)
 		}
+	}
+	if a.stage == failingOpen && a.Waits() { // for one that is well, rather than try those that are held to be out
+		a.stage = over
 	}
 
 	// Nobody is left who is held to be well. Automatic verdicts no longer count: those who were passed over have their turn, in the same order.
@@ -94,7 +102,7 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	}
 	if a.stage == lastResort {
 		a.stage = over
-		if p.Emergency != nil && a.notes&emergencyTried == 0 && p.take(p.Emergency, p.emergency, c, now, verdicts) {
+		if p.Emergency != nil && a.past&emergencyTried == 0 && p.take(p.Emergency, p.emergency, c, now, verdicts) == none {
 			return b.answer(p.Emergency, EmergencyNumber, FailOpen)
 		}
 	}
@@ -157,7 +165,8 @@ func (b *Balancer) pickAmong(p *published, c Client, key affinity.Key, now int64
 // or under -r where the client was led last. It refuses when the server would not do, and also when the client turns out to have a home: then the walk begins anew there.
 func (b *Balancer) enter(c Client, key affinity.Key, now int64, a *Attempt, last, i int) bool {
 	p := a.plan
-	if !p.take(&p.Servers[i], p.slots[i], c, now, a.waives(i, last)) {
+	if against := p.take(&p.Servers[i], p.slots[i], c, now, a.waives(i, last)); against != none {
+		a.meets(against)
 		return false
 	}
 	if home := b.giveHome(key, now, a, last, i); home != i {

@@ -34,6 +34,9 @@ type Explanation struct {
 	Steps   []Step
 	Choices []Choice // the first is the answer; the others would follow in this order if the connect to each before failed. None: it would be closed
 	Denied  bool     // it may not come in
+	Waits   bool     // having found none, or after those, it would wait in the queue
+
+	waiting int // how many do now
 }
 
 // Explain says where c would go if it came now. It asks a shadow of b, by Choose itself, so it changes nothing and cannot differ from what Choose would answer
@@ -71,6 +74,7 @@ func (b *Balancer) Explain(c Client, now int64) (*Explanation, error) {
 		x.Choices = append(x.Choices, Choice{choice.Server, choice.Why})
 		s.Failed(choice.Server, now)
 	}
+	x.Waits, x.waiting = a.Waits(), b.Waiting()
 	x.conclude(p)
 	return x, nil
 }
@@ -83,6 +87,10 @@ func (x *Explanation) conclude(p *published) {
 	if len(x.Choices) == 0 {
 		text := "nobody: no server will do, and the client is closed"
 		switch {
+		case x.Waits && x.waiting >= p.Queue:
+			text = fmt.Sprintf("nobody: the servers that would do are full, and so is the queue (%d of %d wait): the client is closed", x.waiting, p.Queue)
+		case x.Waits:
+			text = fmt.Sprintf("nobody yet: the servers that would do are full, and the client would wait in the queue (%d of %d wait) for %v at most", x.waiting, p.Queue, p.QueueTimeout)
 		case x.Denied:
 			text = "nobody: the client may not come in, and is closed"
 		case p.Stubborn:
@@ -98,9 +106,13 @@ func (x *Explanation) conclude(p *published) {
 	if more := len(then) - maxThen; more > 0 {
 		then = append(then[:maxThen], fmt.Sprintf("%d more", more))
 	}
+	last := "nobody"
+	if x.Waits {
+		last = "the queue"
+	}
 	s := x.Choices[0].Server
 	number := p.number(s)
 	x.Steps = append(x.Steps,
-		Step{TopicThen, NoNumber, len(then) > 0, "if the connect to it fails: " + strings.Join(append(then, "nobody"), ", then ")},
+		Step{TopicThen, NoNumber, len(then) > 0, "if the connect to it fails: " + strings.Join(append(then, last), ", then ")},
 		Step{TopicAnswer, number, true, fmt.Sprintf("%s at %v (%v)", Called(number, s.Name), s.Addr, x.Choices[0].Why)})
 }

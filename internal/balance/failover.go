@@ -11,19 +11,21 @@ type Attempt struct {
 	stage   stage
 	home    home
 	why     Why // the initial server is what it is
-	notes   note
+	past    past
 }
 
-// note is a bit of what else an Attempt has to keep in mind.
-type note uint8
+// past is what an Attempt has met so far, any of these together.
+type past uint8
 
 const (
-	emergencyTried note = 1 << iota
-	clientKnown
+	emergencyTried past = 1 << iota // it answered with the emergency server
+	metFull                         // a server that is well was passed over for its limit
+	visited                         // the client's visit is counted already
+	clientKnown                     // the client was remembered with a server of the plan
 )
 
 // Known says that the client had come before and was remembered with a server of the plan, be it that it is led there or, under -r, that it was led there last.
-func (a *Attempt) Known() bool { return a.notes&clientKnown != 0 }
+func (a *Attempt) Known() bool { return a.past&clientKnown != 0 }
 
 // triedBits is how many servers an Attempt can tell apart: as many as fit its 32 bytes. In a larger plan neighbours share a bit, which costs something only
 // when all is lost: failing open passes over a server whose neighbour has been tried.

@@ -82,6 +82,9 @@ type Plan struct {
 	HalfClosedTimeout time.Duration // the same of a connection of which one direction has ended; 0 = never
 	StallTimeout      time.Duration // with bytes waiting in a direction and none of them moved; 0 = never
 	Lifetime          time.Duration // of a connection; 0 = without end
+	Queue             int           // clients that may wait for a server while all that would do are at their limits, over all loops; 0 = none: they are closed
+	QueueTimeout      time.Duration // how long each may
+	OnNoServer        OnNoServer
 
 	FastClose   FastClose
 	NoDelay     bool

@@ -104,8 +104,8 @@ const (
 	full                // as many live connections as it may have
 )
 
-// take takes a live connection of server s for a client, or refuses. A refusal changes nothing.
-func (v *published) take(s *Server, slot *backend.Slot, c Client, now int64, waived waiver) bool {
+// take takes a live connection of server s for a client, or says what speaks against it. A refusal changes nothing.
+func (v *published) take(s *Server, slot *backend.Slot, c Client, now int64, waived waiver) objection {
 	against := forbidden
 	verdict := v.Lists.Match(s.ACL, c.Addr.Addr(), v.Countries)
 	if verdict.Permit {
@@ -114,7 +114,7 @@ func (v *published) take(s *Server, slot *backend.Slot, c Client, now int64, wai
 	if v.trace != nil {
 		v.trace.tries(s, slot, verdict, waived, against)
 	}
-	return against == none
+	return against
 }
 
 // try is take without the list.

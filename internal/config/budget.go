@@ -10,7 +10,7 @@ import (
 
 // What is open apart from connections and pipes, in descriptors.
 const (
-	// standingFDs: the standard streams 3, the Go runtime 4 (its poller and the cgroup's CPU quota), the log 1, and room for what comes and goes: files of /proc, the pid file, the resolver's sockets.
+	// standingFDs: the standard streams 3, the Go runtime 4 (its poller and the cgroup's CPU quota), the log 1, the kernel's counters 1, and room for what comes and goes: files of /proc, the pid file, the resolver's sockets.
 	standingFDs = 16
 	// loopFDs: epoll, eventfd, timerfd, a listener, and a connection accepted only to be turned away.
 	loopFDs = 5
@@ -53,6 +53,8 @@ type Budget struct {
 	Clients    int
 	TableBytes int64 // of the client table, once every slot is in use
 	PipeBytes  int64 // that the kernel may have to hold in all pipes
+	IdleBytes  int64 // of the process's memory, with every connection open and idle
+	MostBytes  int64 // that it takes at most, whatever its clients and servers do
 	PipeQuota  int64 // fs.pipe-user-pages-soft in bytes, past which an unprivileged process gets smaller pipes; 0 = none, or unknown
 
 	// Notice says what was lowered to make it fit; "" = nothing.
@@ -88,6 +90,7 @@ func (o *Options) budget(nofile uint64, loops int, quota int64) (Budget, error) 
 	b.Descriptors = b.traffic() + fixed
 	b.TableBytes = int64(b.Clients) * slotBytes
 	b.PipeBytes = int64(b.Pipes) * int64(b.PipeSize)
+	b.IdleBytes, b.MostBytes = o.memory(&b)
 	return b, nil
 }
 
@@ -189,8 +192,9 @@ func (b Budget) String() string {
 		}
 		pipes = fmt.Sprintf("%s of %s (%s%s)", count(b.Pipes, "pipe"), size(int64(b.PipeSize)), size(b.PipeBytes), quota)
 	}
-	return fmt.Sprintf("plan: %s, cpus %s, %s, %d of %d descriptors, %s, client table %s %s",
-		count(b.Loops, "loop"), cpus, count(b.MaxConns, "connection"), b.Descriptors, b.Nofile, pipes, count(b.Clients, "slot"), size(b.TableBytes))
+	return fmt.Sprintf("plan: %s, cpus %s, %s, %d of %d descriptors, %s, client table %s %s, memory at most %s (%s while all are idle)",
+		count(b.Loops, "loop"), cpus, count(b.MaxConns, "connection"), b.Descriptors, b.Nofile, pipes, count(b.Clients, "slot"), size(b.TableBytes),
+		size(b.MostBytes), size(b.IdleBytes))
 }
 
 func count(n int, what string) string {

@@ -120,10 +120,10 @@ func TestBudgetPlan(t *testing.T) {
 		quota int64
 		want  string
 	}{
-		{"", 64 << 20, "plan: 2 loops, cpus unpinned, 500 connections, 1283 of 20000 descriptors, 128 pipes of 512 KiB (64 MiB of pipe-user-pages-soft 64 MiB), client table 2048 slots 160 KiB"},
-		{"--cpus 0-1 -x 1 --pipes 1 --pipe-size 4k -c 1", 0, "plan: 2 loops, cpus 0-1, 1 connection, 31 of 20000 descriptors, 1 pipe of 4 KiB (4 KiB), client table 1 slot 80 B"},
-		{"--cpus auto --splice never -c 1000000", 64 << 20, "plan: 2 loops, cpus auto, 500 connections, 1027 of 20000 descriptors, no pipes, client table 1000000 slots 76.3 MiB"},
-		{"--pipe-size 1m --pipes 1500", 64 << 20, "plan: 2 loops, cpus unpinned, 500 connections, 4027 of 20000 descriptors, 1500 pipes of 1 MiB (1.5 GiB of pipe-user-pages-soft 64 MiB), client table 2048 slots 160 KiB"},
+		{"", 64 << 20, "plan: 2 loops, cpus unpinned, 500 connections, 1283 of 20000 descriptors, 128 pipes of 512 KiB (64 MiB of pipe-user-pages-soft 64 MiB), client table 2048 slots 160 KiB, memory at most 95.8 MiB (33.2 MiB while all are idle)"},
+		{"--cpus 0-1 -x 1 --pipes 1 --pipe-size 4k -c 1", 0, "plan: 2 loops, cpus 0-1, 1 connection, 31 of 20000 descriptors, 1 pipe of 4 KiB (4 KiB), client table 1 slot 80 B, memory at most 32.6 MiB (32.5 MiB while all are idle)"},
+		{"--cpus auto --splice never -c 1000000", 64 << 20, "plan: 2 loops, cpus auto, 500 connections, 1027 of 20000 descriptors, no pipes, client table 1000000 slots 76.3 MiB, memory at most 171.9 MiB (109.3 MiB while all are idle)"},
+		{"--pipe-size 1m --pipes 1500", 64 << 20, "plan: 2 loops, cpus unpinned, 500 connections, 4027 of 20000 descriptors, 1500 pipes of 1 MiB (1.5 GiB of pipe-user-pages-soft 64 MiB), client table 2048 slots 160 KiB, memory at most 95.9 MiB (33.3 MiB while all are idle)"},
 	}
 	for _, test := range tests {
 		b, err := parse(t, test.flags+" 80 10.0.0.1").budget(20000, 2, test.quota)

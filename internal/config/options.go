@@ -28,19 +28,25 @@ type Options struct {
 	Blacklist  time.Duration
 
 	// connections
-	MaxConns                                                    int
-	ConnectTimeout                                              time.Duration
-	IdleTimeout                                                 time.Duration // 0 = never
-	FirstByteTimeout, HalfClosedTimeout, StallTimeout, Lifetime time.Duration // 0 = never
-	AcceptRate                                                  AcceptRate
-	Backlog                                                     int
-	AcceptBatch                                                 int
-	Nagle                                                       bool
-	Keepalive                                                   time.Duration // 0 = off; whole seconds, as the kernel counts them
-	UserTimeout                                                 time.Duration // 0 = off; whole milliseconds, as the kernel counts them
-	Congestion                                                  string        // "auto", "system" or the name of an algorithm
-	Forwarded                                                   bool          // X-Forwarded-For and X-Forwarded-Proto
-	GeoIP                                                       string        // the MaxMind database that country rules need; "" = none
+	MaxConns          int
+	ConnectTimeout    time.Duration
+	FirstByteTimeout  time.Duration // 0 = never, and of the next four
+	IdleTimeout       time.Duration
+	HalfClosedTimeout time.Duration
+	StallTimeout      time.Duration
+	Lifetime          time.Duration
+	AcceptRate        AcceptRate
+	Queue             int           // clients that may wait for a server; 0 = none
+	QueueTimeout      time.Duration // how long each may
+	OnNoServer        string        // "accept", "reset" or "close-listener"
+	Backlog           int
+	AcceptBatch       int
+	Nagle             bool
+	Keepalive         time.Duration // 0 = off; whole seconds, as the kernel counts them
+	UserTimeout       time.Duration // 0 = off; whole milliseconds, as the kernel counts them
+	Congestion        string        // "auto", "system" or the name of an algorithm
+	Forwarded         bool          // X-Forwarded-For and X-Forwarded-Proto
+	GeoIP             string        // the MaxMind database that country rules need; "" = none
 
 	// moving bytes
 	Splice   string // "auto", "always" or "never"

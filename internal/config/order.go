@@ -38,6 +38,10 @@ var spoken = map[string]func(text string) string{
 	"keepalive":           timed("keepalive"),
 	"user-timeout":        timed("user_timeout"),
 
+	"queue":         named("queue"),
+	"queue-timeout": timed("queue_timeout"),
+	"on-no-server":  named("on_no_server"),
+
 	"clients":      table("clients_max"),
 	"max-conns":    table("conn_max"),
 	"track-prefix": named("track_prefix"),

@@ -25,6 +25,7 @@ func TestFlagsBehindCommands(t *testing.T) {
 		{[]string{"-rO", "no roundrobin", "-r"}, []string{"no roundrobin", "roundrobin"}},
 		{[]string{"-O", "a", "--prio", "--least-conn", "--pen-hash"}, []string{"a", "prio", "least_conn", "pen_hash"}},
 		{[]string{"-O", "a", "--nagle", "--nagle=false"}, []string{"a", "no tcp_nodelay", "tcp_nodelay"}},
+		{[]string{"-O", "a", "--queue", "0", "--queue-timeout", "1.5", "--on-no-server", "reset"}, []string{"a", "queue 0", "queue_timeout 1.5", "on_no_server reset"}},
 		{[]string{"-O", "a", "--idle-timeout", "1.5", "--keepalive", "0", "--user-timeout", "2"}, []string{"a", "idle_timeout 1.5", "keepalive 0", "user_timeout 2"}},
 		{[]string{"-O", "a", "--first-byte-timeout", "3", "--half-closed-timeout", "4", "--stall-timeout", "5", "--lifetime", "6", "--accept-rate", "7:8"},
 			[]string{"a", "first_byte_timeout 3", "half_closed_timeout 4", "stall_timeout 5", "lifetime 6", "accept_rate 7:8"}},

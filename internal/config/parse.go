@@ -132,6 +132,9 @@ func (o *Options) parseAddresses(args []string) (err error) {
 		}
 		args = args[1:]
 	}
+	if o.Listen.Path != "" && o.OnNoServer == "close-listener" {
+		return usagef("--on-no-server %q: %s is a Unix socket, which cannot be closed and opened again; use accept or reset", o.OnNoServer, o.Listen.Path)
+	}
 	if len(args) == 0 && o.ConfigFile == "" && len(o.Commands) == 0 {
 		return usagef("no servers: give at least one after the listening address, or in the file of -F")
 	}

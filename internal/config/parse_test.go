@@ -31,7 +31,7 @@ func defaults() Options {
 
 		Clients: 2048, Prefix: TrackPrefix{32, 128}, Blacklist: 30 * time.Second,
 		MaxConns: 500, ConnectTimeout: 5 * time.Second, Backlog: 500, AcceptBatch: 100, Keepalive: time.Minute, UserTimeout: time.Minute,
-		HalfClosedTimeout: 300 * time.Second, StallTimeout: 120 * time.Second,
+		HalfClosedTimeout: 300 * time.Second, StallTimeout: 120 * time.Second, QueueTimeout: 10 * time.Second, OnNoServer: "accept",
 		Splice: "auto", PipeSize: 512 << 10, Pipes: 128,
 		Steer: "off", Congestion: "auto", Shortcuts: "on", Poller: "raw", LogFormat: "pen",
 		Check: "tcp", CheckInterval: 2 * time.Second, CheckTimeout: time.Second, Rise: 2, Fall: 3,
@@ -86,6 +86,9 @@ func TestFlags(t *testing.T) {
 		{"--lifetime 86400", func(o *Options) { o.Lifetime = 24 * time.Hour }},
 		{"--accept-rate 200|--accept-rate 200:20", func(o *Options) { o.AcceptRate = AcceptRate{200, 20} }},
 		{"--accept-rate 9", func(o *Options) { o.AcceptRate = AcceptRate{9, 1} }},
+		{"--queue 7", func(o *Options) { o.Queue = 7 }},
+		{"--queue-timeout 0.25", func(o *Options) { o.QueueTimeout = 250 * time.Millisecond }},
+		{"--on-no-server close-listener", func(o *Options) { o.OnNoServer = "close-listener" }},
 		{"-q 50|--backlog 50", func(o *Options) { o.Backlog = 50 }},
 		{"-q 49|-q 0|-q -3|--backlog=-1", func(o *Options) { o.Backlog, o.Notices = 50, []string{"listen_queue bumped to 50"} }},
 		{"-m 1|--accept-batch 1", func(o *Options) { o.AcceptBatch = 1 }},
@@ -202,7 +205,7 @@ func TestFlags(t *testing.T) {
 // TestEveryFlagIsTested keeps the table above complete.
 func TestEveryFlagIsTested(t *testing.T) {
 	untouched := defaults()
-	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l --log-format json -w w --web 81 --web-token t --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 --first-byte-timeout 1 --half-closed-timeout 1 --stall-timeout 1 --lifetime 1 --accept-rate 1:2 -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
+	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l --log-format json -w w --web 81 --web-token t --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 --first-byte-timeout 1 --half-closed-timeout 1 --stall-timeout 1 --lifetime 1 --accept-rate 1:2 --queue 1 --queue-timeout 1 --on-no-server reset -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
 		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --seccomp log --landlock on --caps keep --drain 1 8080 10.0.0.1")
 	was, is := reflect.ValueOf(untouched), reflect.ValueOf(*changed)
 	for i := range was.NumField() {
@@ -276,6 +279,10 @@ func TestRefused(t *testing.T) {
 		{"-t 1e3 80 a", `-t, --timeout "1e3": must be seconds, to the millisecond, in 0.001..86400`},
 		{"-t . 80 a", `-t, --timeout ".": must be seconds, to the millisecond, in 0.001..86400`},
 		{"-T 0.5 80 a", `-T, --tracking "0.5": must be whole seconds in 0..1000000000`},
+		{"--queue -1 80 a", `--queue "-1": must be a whole number in 0..10000000`},
+		{"--queue-timeout 0 80 a", `--queue-timeout "0": must be seconds, to the millisecond, in 0.001..86400`},
+		{"--on-no-server panic 80 a", `--on-no-server "panic": must be accept, reset or close-listener`},
+		{"--on-no-server close-listener /run/pen.sock a:80", `--on-no-server "close-listener": /run/pen.sock is a Unix socket, which cannot be closed and opened again; use accept or reset`},
 		{"--keepalive 40000 80 a", `--keepalive "40000": must be whole seconds in 0..32767`},
 		{"--accept-rate 1000001 80 a", `--accept-rate "1000001": must be connections a second, N or N:BURST with N in 0..1000000 and BURST in 1..1000000`},
 		{"--accept-rate 5: 80 a", `--accept-rate "5:": must be connections a second, N or N:BURST with N in 0..1000000 and BURST in 1..1000000`},

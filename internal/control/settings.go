@@ -255,6 +255,31 @@ func setFastClose(e *edit, args []string) error {
 	return fmt.Errorf("%q is not up, down, both or off", text)
 }
 
+func setQueue(e *edit, args []string) error {
+	if len(args) < 2 {
+		return nil
+	}
+	n, err := atoi(args[1])
+	if err == nil {
+		err = within(n, 0, math.MaxInt32)
+	}
+	if err == nil {
+		e.state.Plan.Queue, e.dirty = n, true
+	}
+	return err
+}
+
+func setOnNoServer(e *edit, args []string) error {
+	if len(args) < 2 {
+		return nil
+	}
+	how, err := balance.ParseOnNoServer(args[1])
+	if err == nil {
+		e.state.Plan.OnNoServer, e.dirty = how, true
+	}
+	return err
+}
+
 func setListen(e *edit, args []string) error {
 	if len(args) < 2 {
 		return nil

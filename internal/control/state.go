@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"pen/internal/backend"
@@ -105,6 +106,9 @@ func (s *State) identify(claim func(string) (backend.ID, error)) error {
 
 // validate returns an error for a state that may not be put in force. That there is no server at all yet is fine: the words that add some are still to come.
 func (s *State) validate() error {
+	if s.Plan.OnNoServer == balance.CloseListener && strings.Contains(s.Listen, "/") {
+		return fmt.Errorf("on_no_server close-listener: %s is a Unix socket, which cannot be closed and opened again; use accept or reset", s.Listen)
+	}
 	p := s.Published()
 	if len(p.Servers) == 0 && p.Emergency == nil {
 		return nil

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -41,12 +42,15 @@ func init() { // not an initialiser: `include` leads back to the table
 		"keepalive":           {set: setKeepalive},
 		"pending_max":         {set: setPendingMax},
 		"track_prefix":        {set: setTrackPrefix, get: getTrackPrefix},
+		"queue_timeout":       timeWord(func(s *State) *time.Duration { return &s.Plan.QueueTimeout }, time.Millisecond, line),
+		"queue":               {set: setQueue, get: func(s *State) string { return line(strconv.Itoa(s.Plan.Queue)) }},
 
 		// places
 		"listen":        {set: setListen, get: func(s *State) string { return maybeLine(s.Listen) }},
 		"log":           {set: setLog, get: getLog},
 		"web_stats":     {set: setWebStats, get: func(s *State) string { return maybeLine(s.WebStats) }},
 		"source":        {set: setSource},
+		"on_no_server":  {set: setOnNoServer, get: func(s *State) string { return line(s.Plan.OnNoServer.String()) }},
 		"tcp_fastclose": {set: setFastClose},
 
 		// servers and clients

@@ -144,7 +144,7 @@ func (elsewhere) Country(netip.Addr) string { return "" }
 func pens() State {
 	return State{
 		Plan: balance.Plan{
-			Countries: elsewhere{}, BlacklistTime: 30 * time.Second, Prefix: affinity.Prefix{V4: 32, V6: 128}, MaxConns: 500, ConnectTimeout: 3 * time.Second,
+			Countries: elsewhere{}, BlacklistTime: 30 * time.Second, Prefix: affinity.Prefix{V4: 32, V6: 128}, MaxConns: 500, ConnectTimeout: 3 * time.Second, QueueTimeout: 10 * time.Second,
 		},
 		ClientsMax: 2048, PendingMax: 100, Listen: "127.0.0.1:21001",
 	}

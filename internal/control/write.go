@@ -141,6 +141,9 @@ func (w *writer) ours(s *State, drained func(server int) bool) {
 	w.seconds("stall_timeout", p.StallTimeout)
 	w.seconds("lifetime", p.Lifetime)
 	w.put("accept_rate", acceptRate(p))
+	w.number("queue", p.Queue)
+	w.seconds("queue_timeout", p.QueueTimeout)
+	w.put("on_no_server", p.OnNoServer.String())
 	w.number("idlers", p.Idlers)
 	if p.Keepalive != 0 {
 		w.seconds("keepalive", p.Keepalive)

@@ -80,6 +80,9 @@ half_closed_timeout 0
 stall_timeout 0
 lifetime 0
 accept_rate 0
+queue 0
+queue_timeout 10
+on_no_server accept
 idlers 0
 no keepalive
 user_timeout 0
@@ -145,6 +148,7 @@ func randomState(t *testing.T, r *rand.Rand, w *fakeWorld) State {
 		FirstByteTimeout: span(time.Millisecond), HalfClosedTimeout: span(time.Millisecond), StallTimeout: span(time.Millisecond), Lifetime: span(time.Millisecond),
 		FastClose: balance.FastClose(r.IntN(4)),
 		NoDelay:   flag(), Keepalive: span(time.Second), UserTimeout: span(time.Millisecond), Transparent: flag(), Forwarded: flag(), Dummy: flag(), Idlers: number(),
+		Queue: number(), QueueTimeout: time.Millisecond + span(time.Millisecond), OnNoServer: balance.OnNoServer(r.IntN(2)), // the third is not for Unix sockets
 	}
 	s.Plan.PenHash = s.Plan.Hash && flag()
 	if flag() {

@@ -83,6 +83,12 @@ func (d *Daemon) writePlan(w io.Writer, at loop.Endpoint, s *control.State) erro
 	fmt.Fprintf(t, "accepted\t%s\n", acceptRate(plan))
 	fmt.Fprintf(t, "slow peers\t%s; %s; %s; %s\n", lasting("first byte after", plan.FirstByteTimeout, "no limit for the first byte"), lasting("half closed for", plan.HalfClosedTimeout, "half closed without end"),
 		lasting("stalled for", plan.StallTimeout, "stalled without end"), lasting("no older than", plan.Lifetime, "as old as it may become"))
+	if plan.Queue > 0 {
+		fmt.Fprintf(t, "queue\t%d may wait for a server that is full, %v each\n", plan.Queue, plan.QueueTimeout)
+	}
+	if plan.OnNoServer != balance.CloseOrderly {
+		fmt.Fprintf(t, "no server\t%v\n", plan.OnNoServer)
+	}
 	if o.Control != "" {
 		fmt.Fprintf(t, "control\t%s\n", o.Control)
 	}

@@ -48,6 +48,7 @@ type Daemon struct {
 	web      *web.Window   // nil: no page
 	geo      *acl.GeoIP    // nil: no country is known
 	budget   config.Budget // the start-up plan
+	netstat  *netstat
 	signals  chan os.Signal
 	leave    chan struct{}  // has an element once `exit` was said
 	owned    []func() error // what Close undoes, in the order in which it was done
@@ -86,6 +87,8 @@ func Build(o *config.Options, log *slog.Logger, level *slog.LevelVar) (d *Daemon
 	if err := d.open(cfg); err != nil {
 		return d, err
 	}
+	d.netstat = openNetstat()
+	d.own(d.netstat.close)
 	d.beWatched()
 	if err := d.settle(); err != nil {
 		return d, err
@@ -222,10 +225,13 @@ func (d *Daemon) Serve() {
 	s := d.language.State()
 	d.log.Info("listening", "address", s.Listen, "servers", len(s.Plan.Servers))
 
-	beside.Go(d.ready(ctx))
+	beside.Go(d.tellManager(ctx))
+	beside.Go(func() { d.keepDoor(ctx) })
 
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
+	overflow := time.NewTicker(overflowPeriod)
+	defer overflow.Stop()
 	var patience <-chan time.Time // runs out when draining has taken long enough
 	for {
 		select {
@@ -249,6 +255,9 @@ func (d *Daemon) Serve() {
 			d.group.Stop()
 		case <-second.C:
 			d.table.Expire(d.group.Now(), expiryBudget)
+		case <-overflow.C:
+			waiting, most := d.group.Backlog()
+			d.netstat.complain(d.log, waiting, most)
 		case <-ended:
 			d.log.Info("stopped")
 			return

@@ -27,7 +27,9 @@ func (o outlook) Figures() web.Figures {
 		}
 		f.Loops.Each = append(f.Loops.Each, web.NewLoop(i, cpu, &read.Loops[i]))
 	}
-	f.Ready = isReady(plan, f.Servers)
+	f.Ready = d.ready(plan, now)
+	f.Listening.Waiting, f.Listening.Most = d.group.Backlog()
+	f.Listening.Overflows, f.Listening.Drops = d.netstat.overflows()
 	f.Loops.PipesOpen, f.Loops.PipesIdle, f.Loops.Refused, f.Loops.PipeSize = d.group.Pipes()
 	return f
 }
@@ -49,7 +51,8 @@ func (o outlook) Settings() []web.Group {
 			{Name: "half-closed-timeout", Value: orNever(p.HalfClosedTimeout)}, {Name: "stall-timeout", Value: orNever(p.StallTimeout)}, {Name: "lifetime", Value: orNever(p.Lifetime)},
 			{Name: "accept-rate", Value: acceptRate(p)}, {Name: "keepalive", Value: orOff(p.Keepalive)}, {Name: "user-timeout", Value: orOff(p.UserTimeout)},
 			{Name: "nagle", Value: onOff(!p.NoDelay)}, {Name: "congestion", Value: opt.Congestion}, {Name: "forwarded", Value: onOff(p.Forwarded)},
-			{Name: "transparent", Value: onOff(p.Transparent)}, {Name: "idlers", Value: strconv.Itoa(p.Idlers)}, {Name: "dummy", Value: onOff(p.Dummy)},
+			{Name: "transparent", Value: onOff(p.Transparent)}, {Name: "idlers", Value: strconv.Itoa(p.Idlers)},
+			{Name: "queue", Value: strconv.Itoa(p.Queue)}, {Name: "queue-timeout", Value: seconds(p.QueueTimeout)}, {Name: "on-no-server", Value: p.OnNoServer.String()}, {Name: "dummy", Value: onOff(p.Dummy)},
 		}},
 		{Title: "Loops and bytes", Settings: []web.Setting{
 			{Name: "loops", Value: strconv.Itoa(d.budget.Loops)}, {Name: "cpus", Value: orNone(opt.CPUs)}, {Name: "steer", Value: opt.Steer}, {Name: "poller", Value: opt.Poller},

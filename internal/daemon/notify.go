@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pen/internal/backend"
 	"pen/internal/process"
 )
 
@@ -30,10 +29,10 @@ func (d *Daemon) beWatched() {
 	d.own(supervisor.Close)
 }
 
-// ready tells the service manager that the service has started, and returns what goes on telling it how it does until ctx ends.
+// tellManager tells the service manager that the service has started, and returns what goes on telling it how it does until ctx ends.
 //
 // The watchdog is fed by the loops: each of them has to answer before the word goes out. One that is stuck keeps the answer back for ever, and the service manager does what it is there for.
-func (d *Daemon) ready(ctx context.Context) func() {
+func (d *Daemon) tellManager(ctx context.Context) func() {
 	manager := d.watch.supervisor
 	if manager == nil {
 		return func() {}
@@ -78,16 +77,8 @@ func (d *Daemon) status() string {
 	if d.watch.ending.Load() {
 		return fmt.Sprintf("draining: %d connections open", d.group.Live())
 	}
-	usable, all, now := 0, 0, d.Now()
 	plan := d.balance.Plan()
-	for i := range plan.Servers {
-		if id := plan.Servers[i].ID; id != backend.None {
-			all++
-			if d.slots.Get(id).Health(now).Usable() {
-				usable++
-			}
-		}
-	}
+	usable, all := d.usable(plan, d.Now())
 	return fmt.Sprintf("serving %s: %d of %d servers usable, %d of %d connections", d.language.State().Listen, usable, all, d.group.Live(), plan.MaxConns)
 }
 

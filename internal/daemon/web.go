@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 	"time"
 
 	"pen/affinity"
@@ -182,9 +181,4 @@ func (o outlook) servers(plan *balance.Plan, now int64, ledgers []account.Server
 func (o outlook) checks(id backend.ID) web.Checks {
 	t := o.d.prober.Tally(id)
 	return web.Checks{Passed: t.Passed, Failed: t.Failed, Void: t.Void, Last: t.Last.Seconds()}
-}
-
-// isReady says whether a server that is not for emergencies, or the dummy, would take a new client.
-func isReady(plan *balance.Plan, servers []web.Server) bool {
-	return plan.Dummy || slices.ContainsFunc(servers, func(v web.Server) bool { return v.Number >= 0 && v.Usable })
 }

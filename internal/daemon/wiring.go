@@ -72,6 +72,10 @@ func (d *Daemon) loops() (loop.Config, error) {
 // state is what the flags say, in the language's terms.
 func (d *Daemon) state() (*control.State, error) {
 	o := d.options
+	onNoServer, err := balance.ParseOnNoServer(o.OnNoServer)
+	if err != nil {
+		return nil, err
+	}
 	s := &control.State{
 		Tracking: o.Tracking, ClientsMax: o.Clients, PendingMax: o.AcceptBatch, Debug: o.Debug, Listen: o.Listen.Text, Log: o.AccessLog, WebStats: o.WebStats, Ascii: o.Ascii,
 		Plan: balance.Plan{
@@ -80,6 +84,7 @@ func (d *Daemon) state() (*control.State, error) {
 			FirstByteTimeout: o.FirstByteTimeout, HalfClosedTimeout: o.HalfClosedTimeout, StallTimeout: o.StallTimeout, Lifetime: o.Lifetime,
 			AcceptRate: o.AcceptRate.PerSecond, AcceptBurst: o.AcceptRate.Burst,
 			NoDelay: !o.Nagle, Keepalive: o.Keepalive, UserTimeout: o.UserTimeout, Forwarded: o.Forwarded,
+			Queue: o.Queue, QueueTimeout: o.QueueTimeout, OnNoServer: onNoServer,
 		},
 	}
 	if d.geo != nil { // not a nil *GeoIP in an interface
@@ -93,7 +98,6 @@ func (d *Daemon) state() (*control.State, error) {
 		}
 		s.Plan.Servers = append(s.Plan.Servers, *server)
 	}
-	var err error
 	if o.Emergency != nil {
 		if s.Plan.Emergency, err = d.server(*o.Emergency, map[string]bool{}); err != nil {
 			return nil, err

@@ -59,6 +59,9 @@ var settings = map[string]string{
 	"user_timeout":        "user_timeout 44",
 	"web_stats":           "web_stats DIR/html",
 	"weight":              "weight",
+	"on_no_server":        "on_no_server reset",
+	"queue":               "queue 12",
+	"queue_timeout":       "queue_timeout 3.5",
 }
 
 // notSaved are words that change something which is no setting.

@@ -47,19 +47,22 @@ type Figures struct {
 	Clients    Table     `json:"clients"`
 	Loops      Loops     `json:"loops"`
 	LogDropped uint64    `json:"log_lines_dropped"` // that the access log had no room for
+
+	Listening Listening `json:"listening"`
 }
 
 // Totals are the sums over all loops.
 type Totals struct {
 	Connections    int64             `json:"connections"`
 	MaxConnections int               `json:"max_connections"`
+	InQueue        int64             `json:"in_queue"` // of the connections: waiting for a server
 	Counts         map[string]uint64 `json:"counts"`
 	Ended          map[string]uint64 `json:"ended"` // by cause
 }
 
 // NewTotals names the sums of the ledgers.
 func NewTotals(t account.Totals, most int) Totals {
-	named := Totals{Connections: t.Live, MaxConnections: most, Counts: map[string]uint64{}, Ended: map[string]uint64{}}
+	named := Totals{Connections: t.Live, MaxConnections: most, InQueue: t.Queued, Counts: map[string]uint64{}, Ended: map[string]uint64{}}
 	for i, n := range t.Counts {
 		named.Counts[account.Count(i).String()] = n
 	}
@@ -133,6 +136,14 @@ func moment(ns int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, ns).UTC()
+}
+
+// Listening is about clients that wait to be accepted. 0 is also what cannot be known: the queues of Unix sockets, the counters of a kernel without /proc.
+type Listening struct {
+	Waiting   int    `json:"waiting"`        // in all our listen queues
+	Most      int    `json:"most"`           // that these hold
+	Overflows uint64 `json:"host_overflows"` // of any listen queue in this network namespace, ours or not, since the host started
+	Drops     uint64 `json:"host_drops"`     // connections that any listener there lost before it accepted them, for want of room or other
 }
 
 // Table is the state of the client table.

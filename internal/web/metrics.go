@@ -39,6 +39,11 @@ var (
 	ready     = metric("ready", "Whether a new client would be served by a usable server.")
 
 	connections    = metric("connections", "Connections open.")
+	inQueue        = metric("queue_connections", "Connections that wait in the queue for a server.")
+	listenQueue    = metric("listen_queue_connections", "Connections that wait to be accepted, in all listen queues of pen.")
+	listenQueueMax = metric("listen_queue_connections_max", "Connections that these queues hold.")
+	hostOverflows  = metric("host_listen_overflows_total", "Times that a listen queue in this network namespace was full, whether pen's or another's, since the host started.")
+	hostDrops      = metric("host_listen_drops_total", "Connections that a listener in this network namespace lost before it accepted them, for any reason.")
 	connectionsMax = metric("connections_max", "Connections that may be open at once.")
 	ended          = metric("connections_ended_total", "Connections that have ended, by cause.", "cause")
 	spliced        = metric("moved_bytes_total", "Bytes moved between clients and servers, by how: spliced inside the kernel, or copied.", "way")
@@ -103,6 +108,7 @@ var plainCounts = map[string]*prometheus.Desc{
 
 	"clients_returned": metric("clients_returned_total", "Connections of clients that the client table knew with a server of the configuration."),
 	"clients_new":      metric("clients_new_total", "Connections of clients that it did not."),
+	"queued":           metric("queued_total", "Connections that had to wait in the queue for a server."),
 }
 
 // Describe implements prometheus.Collector: it has nothing to say beforehand, so that each scrape is checked for itself.
@@ -127,6 +133,7 @@ func (c figuresCollector) Collect(out chan<- prometheus.Metric) {
 
 	t := f.Totals
 	gauge(connections, float64(t.Connections))
+	gauge(inQueue, float64(t.InQueue))
 	gauge(connectionsMax, float64(t.MaxConnections))
 	for cause, n := range t.Ended {
 		counter(ended, n, cause)
@@ -141,6 +148,11 @@ func (c figuresCollector) Collect(out chan<- prometheus.Metric) {
 	counter(failed, t.Counts["connects_refused"], "refused")
 	counter(failed, t.Counts["connects_timed_out"], "timed_out")
 	counter(failed, t.Counts["local_errors"], "local")
+
+	gauge(listenQueue, float64(f.Listening.Waiting))
+	gauge(listenQueueMax, float64(f.Listening.Most))
+	counter(hostOverflows, f.Listening.Overflows)
+	counter(hostDrops, f.Listening.Drops)
 
 	gauge(clientsKnown, float64(f.Clients.Known))
 	gauge(clientSlots, float64(f.Clients.Slots))
