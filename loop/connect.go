@@ -20,11 +20,9 @@ func (l *Loop) connect(c *conn, now int64) {
 			l.ledger.Add(visit(s.Known()), 1)
 		}
 		s.asked = now
+		c.stay = s.Stay()
 		if !ok {
-			if c.up.pending() { // bytes that nobody will get: the client is to know
-				sys.ResetOnClose(int(c.client.fd))
-			}
-			l.close(c, l.unserved(c))
+			l.turnAway(c, l.unserved(c))
 			return
 		}
 		c.chosen, c.why = choice.Server, choice.Why
@@ -89,8 +87,8 @@ func (l *Loop) endSearch(c *conn) {
 func (l *Loop) unserved(c *conn) account.Cause {
 	s := c.search
 	switch {
-	case s.Denied():
-		return account.Denied
+	case s.Refusal() != balance.NotRefused:
+		return refusedFor[s.Refusal()]
 	case s.last == nil && l.balancer.Full(l.now()):
 		return account.AtLimit
 	case s.last == nil:

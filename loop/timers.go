@@ -158,5 +158,7 @@ func (l *Loop) expire(c *conn) {
 		l.judge(c)
 	case lingering:
 		l.linger(c)
+	case tarpitted:
+		l.close(c, c.cause)
 	}
 }

@@ -33,7 +33,7 @@ type Explanation struct {
 	Client  netip.Addr // invalid: the clients of Unix sockets
 	Steps   []Step
 	Choices []Choice // the first is the answer; the others would follow in this order if the connect to each before failed. None: it would be closed
-	Denied  bool     // it may not come in
+	Refusal Refusal  // why none of the servers is for it, whatever their state
 }
 
 // Explain says where c would go if it came now. It asks a shadow of b, by Choose itself, so it changes nothing and cannot differ from what Choose would answer
@@ -61,9 +61,9 @@ func (b *Balancer) Explain(c Client, now int64) (*Explanation, error) {
 	var a Attempt
 	choice, ok := s.Choose(c, now, &a)
 	p.trace = nil // what follows is told by its outcome only
-	x.Denied = a.Denied()
+	x.Refusal = a.Refusal()
 	x.Steps = append(x.Steps, t.steps[0]) // whether it may come in at all
-	if !x.Denied {
+	if x.Refusal != Denied {
 		x.Steps = append(x.Steps, t.recalls(entry, known))
 	}
 	x.Steps = append(x.Steps, t.steps[1:]...)
@@ -83,8 +83,10 @@ func (x *Explanation) conclude(p *published) {
 	if len(x.Choices) == 0 {
 		text := "nobody: no server will do, and the client is closed"
 		switch {
-		case x.Denied:
+		case x.Refusal == Denied:
 			text = "nobody: the client may not come in, and is closed"
+		case x.Refusal != NotRefused:
+			text = "nobody: the client " + x.Refusal.String() + ", and is " + p.OverLimit.done()
 		case p.Stubborn:
 			text = "nobody: its server will not do, stubborn lets it try no other, and the client is closed"
 		}
