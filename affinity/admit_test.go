@@ -102,10 +102,16 @@ func TestExpiryLeavesTheLiveCount(t *testing.T) {
 	table.Count(client(1), 5, 5)
 	table.Visit(client(2), start)
 	late := start + 11*second
+	want := Entry{Key: client(1), LastSeen: late / second * second, Live: 2}
+	if e, ok := table.Peek(client(1), late); !ok || e != want {
+		t.Errorf("before Expire comes by: entry %+v, %t; want %+v", e, ok, want)
+	}
+	if _, ok := table.Peek(client(2), late); ok {
+		t.Error("an expired client without live connections is known")
+	}
 	if n := table.Expire(late, 10); n != 2 || table.Len() != 1 {
 		t.Fatalf("%d forgotten, %d left", n, table.Len())
 	}
-	want := Entry{Key: client(1), LastSeen: late / second * second, Live: 2}
 	if e, ok := table.Peek(client(1), late); !ok || e != want {
 		t.Errorf("entry %+v, %t; want %+v", e, ok, want)
 	}

@@ -200,15 +200,23 @@ func (t *Table) Count(k Key, up, down uint64) {
 	}
 }
 
-// Peek returns a copy of k's entry and changes nothing. An expired entry is not found.
+// Peek returns a copy of k's entry and changes nothing. An expired entry is not found, or, with live connections, is what is left of it once Expire has come by.
 func (t *Table) Peek(k Key, now int64) (Entry, bool) {
 	s, tag := t.hold(&k)
 	defer s.mu.Unlock()
 	i, found := s.find(&k, tag)
-	if !found || expired(s.slots[i].seen, seconds(now), t.ttl.Load()) {
+	if !found {
 		return Entry{}, false
 	}
-	return s.slots[i].entry(), true
+	e := s.slots[i] // a copy
+	if expired(e.seen, seconds(now), t.ttl.Load()) {
+		if e.live() == 0 {
+			return Entry{}, false
+		}
+		e.beginAnew()
+		e.seen = seconds(now)
+	}
+	return e.entry(), true
 }
 
 // Each yields a copy of every entry, in no order, until yield says no. It holds no lock during yield, which may call any method: the copies are of one

@@ -147,7 +147,7 @@ func (s *simulation) settle(open []Open) {
 // eachKnown calls do with every client that is remembered.
 func (s *simulation) eachKnown(do func(affinity.Entry)) {
 	for e := range s.real.table.Each {
-		if _, known := s.real.table.Peek(e.Key, s.now); known {
+		if e, known := s.real.table.Peek(e.Key, s.now); known {
 			do(e)
 		}
 	}
