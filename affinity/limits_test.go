@@ -271,6 +271,28 @@ func TestRateChangesUnderway(t *testing.T) {
 	}
 }
 
+// Whatever is taken for a rate can be kept, and is written as it is read.
+func FuzzRate(f *testing.F) {
+	for _, text := range []string{"0", "20/s", "100/m:50", "5/h", "1/h:2", "/s", "20/s:", "4294967297/s", "36000000/h:10000", ":::///"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var r, again Rate
+		if err := r.Set(text); err != nil {
+			if r != (Rate{}) {
+				t.Errorf("%q is refused and makes %+v", text, r)
+			}
+			return
+		}
+		if err := again.Set(r.String()); err != nil || again != r || r.Validate() != nil {
+			t.Errorf("%q is %+v, written %q and read %+v, %v", text, r, r.String(), again, err)
+		}
+		if r != (Rate{}) && r.bucket(0, 0, start).step < 1 {
+			t.Errorf("%v has no step", r)
+		}
+	})
+}
+
 func ExampleRate() {
 	var r Rate
 	fmt.Println(r.Set("20/s"), r)

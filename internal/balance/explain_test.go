@@ -131,13 +131,13 @@ func TestExplanations(t *testing.T) {
 		}, []string{
 			"acl: client_acl is list 0, which is empty: the client may come in",
 			"home: server 1 1; connects 2, last at " + at(0) + " (0s ago)",
-			"limits: the client has 2 live connections and may have 2, new ones at most at 1/m:9: it has as many connections as it may",
+			"limits: the client has 2 live connections and may have 2, new ones at most at 1/m:9, of which 7 are left: it has as many connections as it may",
 			"answer: nobody: the client has as many connections as it may, and is reset",
 		}},
 		{"faster than it may", Plan{Limits: affinity.Limits{Rate: affinity.Rate{Count: 1, Per: 60, Burst: 1}}, OverLimit: Tarpit}, make([]Server, 2), func(f *farm) { f.visit(one) }, []string{
 			"acl: client_acl is list 0, which is empty: the client may come in",
 			"home: server 1 1; connects 1, last at " + at(0) + " (0s ago)",
-			"limits: the client has 1 live connections, new ones at most at 1/m:1: it makes connections faster than it may",
+			"limits: the client has 1 live connections, new ones at most at 1/m:1, of which 0 are left: it makes connections faster than it may",
 			"answer: nobody: the client makes connections faster than it may, and is held in the tarpit while there is room, or reset",
 		}},
 		{"limits that leave room", Plan{Limits: affinity.Limits{Conns: 5}, RoundRobin: true}, make([]Server, 1), func(f *farm) { f.visit(one) }, []string{

@@ -48,7 +48,8 @@ func (t *trace) allows(l affinity.Limits, e affinity.Entry) {
 		text += fmt.Sprintf(" and may have %d", l.Conns)
 	}
 	if l.Rate != (affinity.Rate{}) {
-		text += fmt.Sprintf(", new ones at most at %v", l.Rate)
+		_, left := affinity.Limits{Rate: l.Rate}.Foresee(e, t.now)
+		text += fmt.Sprintf(", new ones at most at %v, of which %d are left", l.Rate, left)
 	}
 	if verdict == affinity.Admitted {
 		text += fmt.Sprintf(": it may begin %d now", atOnce)
