@@ -54,10 +54,10 @@ func TestMetrics(t *testing.T) {
 		`pen_server_last_check_duration_seconds{server="www1:80"} 0.00025`,
 		`pen_loop_connections{cpu="",loop="0"} 3`,
 		`pen_loop_connections_accepted_total{cpu="1",loop="1"} 0`,
-		`pen_loop_bytes_total{cpu="",direction="up",loop="0"} 1008`,
-		`pen_loop_busy_seconds_total{cpu="",loop="0"} 1.015e-06`,
+		`pen_loop_bytes_total{cpu="",direction="up",loop="0"} 1009`,
+		`pen_loop_busy_seconds_total{cpu="",loop="0"} 1.016e-06`,
 		`pen_accept_imbalance_ratio 2`,
-		`pen_clients_returned_total 1012`,
+		`pen_clients_returned_total 1013`,
 		`pen_log_lines_dropped_total 6`,
 	} {
 		if !strings.Contains(text, want+"\n") {
