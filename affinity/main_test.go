@@ -87,8 +87,8 @@ func verifyLeaving(s *stripe) error {
 	to := s.bank.next.Load()
 	ratio := len(to.stripes) / len(s.bank.stripes)
 	for i := range to.stripes {
-		if n := &to.stripes[i]; &s.bank.stripes[i/ratio] == s && n.tail.Load() <= s.slots[s.newest].stamp {
-			return fmt.Errorf("its newest stamp is %d, that of a client who has moved %d", s.slots[s.newest].stamp, n.tail.Load())
+		if n := &to.stripes[i]; &s.bank.stripes[i/ratio] == s && n.tail.Load() <= s.slots[s.newest].stamp() {
+			return fmt.Errorf("its newest stamp is %d, that of a client who has moved %d", s.slots[s.newest].stamp(), n.tail.Load())
 		}
 	}
 	return nil
@@ -111,11 +111,11 @@ func verifyList(s *stripe) error {
 			return fmt.Errorf("list longer than the %d entries", s.used)
 		}
 		e := &s.slots[i]
-		if e.tag == 0 || e.prev != before || !owed[i] && e.stamp >= stamp {
-			return fmt.Errorf("list at slot %d: tag %#x, prev %d after %d, stamp %d after %d", i, e.tag, e.prev, before, e.stamp, stamp)
+		if e.tag == 0 || e.prev != before || !owed[i] && e.stamp() >= stamp {
+			return fmt.Errorf("list at slot %d: tag %#x, prev %d after %d, stamp %d after %d", i, e.tag, e.prev, before, e.stamp(), stamp)
 		}
 		if !owed[i] {
-			stamp = e.stamp
+			stamp = e.stamp()
 		}
 	}
 	if length != s.used || before != s.oldest || s.tail.Load() != stamp {
@@ -132,10 +132,10 @@ func verifyOwed(s *stripe) (owed map[uint32]bool, least uint64, err error) {
 		if owed[i] {
 			continue // visited again later
 		}
-		if owed[i] = true; i == s.oldest || s.slots[i].tag == 0 || s.slots[i].stamp >= least {
-			return nil, 0, fmt.Errorf("owed %v, of which slot %d has tag %#x, stamp %d before %d; the oldest is %d", s.owed[:s.owing], i, s.slots[i].tag, s.slots[i].stamp, least, s.oldest)
+		if owed[i] = true; i == s.oldest || s.slots[i].tag == 0 || s.slots[i].stamp() >= least {
+			return nil, 0, fmt.Errorf("owed %v, of which slot %d has tag %#x, stamp %d before %d; the oldest is %d", s.owed[:s.owing], i, s.slots[i].tag, s.slots[i].stamp(), least, s.oldest)
 		}
-		least = s.slots[i].stamp
+		least = s.slots[i].stamp()
 	}
 	return owed, least, nil
 }

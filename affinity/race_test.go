@@ -120,8 +120,8 @@ func TestExactAfterParallelVisits(t *testing.T) {
 	for n := range 100 {
 		victim, stamp := Key{}, uint64(noTail)
 		for i := range table.bank.Load().stripes {
-			if s := &table.bank.Load().stripes[i]; s.used > 0 && s.slots[s.oldest].stamp < stamp {
-				victim, stamp = s.slots[s.oldest].key, s.slots[s.oldest].stamp
+			if s := &table.bank.Load().stripes[i]; s.used > 0 && s.slots[s.oldest].stamp() < stamp {
+				victim, stamp = s.slots[s.oldest].key, s.slots[s.oldest].stamp()
 			}
 		}
 		table.Visit(client(100_000+n), start)

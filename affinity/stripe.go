@@ -29,9 +29,10 @@ type stripe struct {
 
 	owing   uint8
 	owed    [owedMost]uint32 // places whose entries were visited and have still to move to the head, in the order of the visits; the first owing are in use
+	hand    uint32           // the place that refresh looked at last
 	fetched uint32           // what settle reads ahead goes here, or the compiler would leave the reading out; nobody looks at it
 
-	_ [60 - 4*owedMost]byte
+	_ [56 - 4*owedMost]byte
 }
 
 // owedMost is how many visits the list may lag behind. Moving one entry writes to both its neighbours, which lie anywhere: two lines that a large table has in no cache, and
@@ -92,7 +93,7 @@ func (s *stripe) full() bool { return int(s.used)+1 >= len(s.slots) }
 
 // insert puts a new client into the free slot i, as the newest.
 func (s *stripe) insert(i uint32, k *Key, tag, seen uint32, stamp uint64) {
-	s.put(i, &slot{key: *k, tag: tag, stamp: stamp, seen: seen, connects: 1})
+	s.put(i, &slot{key: *k, tag: tag, stamped: stamp << liveBits, seen: seen})
 }
 
 // receive takes in a copy of an entry that is older than all that are here. The stripe must not be full.
@@ -118,7 +119,7 @@ func (s *stripe) put(i uint32, e *slot) {
 
 // touch makes entry i the newest. The list hears of it later, unless i is the oldest.
 func (s *stripe) touch(i uint32, stamp uint64) {
-	s.slots[i].stamp = stamp
+	s.slots[i].setStamp(stamp)
 	if s.oldest == i {
 		s.settle()
 		s.raise(i)
@@ -209,7 +210,7 @@ func (s *stripe) publish() {
 		s.tail.Store(noTail)
 		return
 	}
-	s.tail.Store(s.slots[s.oldest].stamp)
+	s.tail.Store(s.slots[s.oldest].stamp())
 }
 
 // appendTo copies all entries behind those of to.

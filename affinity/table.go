@@ -104,53 +104,65 @@ func (t *Table) holdWhole(hash uint64) *stripe {
 }
 
 // Visit counts a connect of k, makes k the most recently used client and returns its home: 0 if it has none, is new, or had expired and begins anew.
-// A new client in a full table costs the least recently used one its place. A closed table remembers nobody.
+// A new client in a full table costs the least recently used one its place (see Admit for those with live connections). A closed table remembers nobody.
 func (t *Table) Visit(k Key, now int64) (home uint32) {
 	seen := seconds(now)
-	s, tag := t.hold(&k)
-	i, found := s.find(&k, tag)
+	s, i, used := t.meet(&k, seen)
+	if s == nil {
+		return 0
+	}
+	e := &s.slots[i]
+	e.connected()
+	e.seen = seen
+	home = uint32(e.home)
+	t.letGo(s, used, seen)
+	return home
+}
+
+// meet makes k the most recently used client, which it takes in if it is new and begins anew if it had expired. It returns the stripe, held, and the place there; nil
+// from a closed table. What follows is letGo, which wants used. The time of the last visit is left as it was, for a bucket to be reckoned from.
+func (t *Table) meet(k *Key, seen uint32) (s *stripe, i uint32, used int64) {
+	s, tag := t.hold(k)
+	i, found := s.find(k, tag)
 	if found {
 		if s.leaving {
 			s, i = t.carry(s, i, seen)
 		}
-		home = t.meet(s, i, seen)
-		s.mu.Unlock()
-		return home
+		if e := &s.slots[i]; expired(e.seen, seen, t.ttl.Load()) {
+			e.beginAnew()
+		}
+		s.touch(i, t.clock.Add(1)) // while the stripe is held, so that stamps are in the order of the list
+		return s, i, 0
 	}
 	if s.slots == nil {
 		s.mu.Unlock()
-		return 0
+		return nil, 0, 0
 	}
 	if s.full() {
 		t.used.Add(-1)
 		t.evict(s, seen)
-		i, _ = s.find(&k, tag)
+		i, _ = s.find(k, tag)
 	}
-	s.insert(i, &k, tag, seen, t.clock.Add(1))
-	used := t.used.Add(1)
+	if t.used.Load() >= t.bank.Load().capacity/2 {
+		t.refresh(s) // before k has its stamp, or k would be older than they
+	}
+	s.insert(i, k, tag, seen, t.clock.Add(1))
+	used = t.used.Add(1)
 	if used == s.bank.hugeAt {
 		s.bank.preferHuge(used)
 	}
+	return s, i, used
+}
+
+// letGo ends what meet began; used is how many clients there were with the one that it took in, 0 if it took in none.
+func (t *Table) letGo(s *stripe, used int64, seen uint32) {
 	s.mu.Unlock()
 	if used > t.bank.Load().capacity {
 		t.makeRoom(seen)
 	}
-	return 0
 }
 
-// meet is Visit for a client that has an entry. The stripe is held, so that stamps are in the order of the list.
-func (t *Table) meet(s *stripe, i, seen uint32) (home uint32) {
-	e := &s.slots[i]
-	if expired(e.seen, seen, t.ttl.Load()) {
-		e.home, e.connects, e.up, e.down = 0, 0, 0, 0
-	}
-	e.connected()
-	e.seen = seen
-	s.touch(i, t.clock.Add(1))
-	return e.home
-}
-
-// Claim makes server the home of k if k has none, and returns the home in force, so that two callers that race agree. It is not a visit.
+// Claim makes server, at most MaxHome, the home of k if k has none, and returns the home in force, so that two callers that race agree. It is not a visit.
 // A client forgotten or expired meanwhile is not taken in again: the answer is server, and nothing is kept.
 func (t *Table) Claim(k Key, now int64, server uint32) (home uint32) {
 	s, tag := t.hold(&k)
@@ -161,20 +173,20 @@ func (t *Table) Claim(k Key, now int64, server uint32) (home uint32) {
 	}
 	e := &s.slots[i]
 	if e.home == 0 {
-		e.home = server
+		e.home = uint16(server)
 	}
-	return e.home
+	return uint32(e.home)
 }
 
-// Move changes the home of k from one server to another, if it still is from, and says whether it did. It is not a visit.
+// Move changes the home of k from one server to another, at most MaxHome, if it still is from, and says whether it did. It is not a visit.
 func (t *Table) Move(k Key, from, to uint32) bool {
 	s, tag := t.hold(&k)
 	defer s.mu.Unlock()
 	i, found := s.find(&k, tag)
-	if !found || s.slots[i].home != from {
+	if !found || uint32(s.slots[i].home) != from {
 		return false
 	}
-	s.slots[i].home = to
+	s.slots[i].home = uint16(to)
 	return true
 }
 
@@ -188,15 +200,23 @@ func (t *Table) Count(k Key, up, down uint64) {
 	}
 }
 
-// Peek returns a copy of k's entry and changes nothing. An expired entry is not found.
+// Peek returns a copy of k's entry and changes nothing. An expired entry is not found, or, with live connections, is what is left of it once Expire has come by.
 func (t *Table) Peek(k Key, now int64) (Entry, bool) {
 	s, tag := t.hold(&k)
 	defer s.mu.Unlock()
 	i, found := s.find(&k, tag)
-	if !found || expired(s.slots[i].seen, seconds(now), t.ttl.Load()) {
+	if !found {
 		return Entry{}, false
 	}
-	return s.slots[i].entry(), true
+	e := s.slots[i] // a copy
+	if expired(e.seen, seconds(now), t.ttl.Load()) {
+		if e.live() == 0 {
+			return Entry{}, false
+		}
+		e.beginAnew()
+		e.seen = seconds(now)
+	}
+	return e.entry(), true
 }
 
 // Each yields a copy of every entry, in no order, until yield says no. It holds no lock during yield, which may call any method: the copies are of one

@@ -40,7 +40,6 @@ func (c *conn) resetBy(gone *end) account.Cause {
 }
 
 func (l *Loop) startLinger(c *conn, gone *end, how ending) {
-	l.tell(c)
 	l.drop(gone)
 	l.empty(&c.up)
 	l.empty(&c.down)
@@ -110,9 +109,12 @@ func (l *Loop) close(c *conn, why account.Cause) {
 		s, _ := c.survivor()
 		sys.ResetOnClose(int(s.fd))
 	}
-	l.tell(c)
+	if c.state == tarpitted {
+		l.pull(c)
+	}
+	l.leave(c)
 	l.noteFirst(c)
-	if why.Abnormal() || l.witness != nil {
+	if (why.Abnormal() || l.witness != nil) && (!overLimit(why) || l.refusals.allow(l.now())) {
 		l.record(c, why)
 	}
 	server := uint32(0) // none
@@ -166,6 +168,6 @@ func (l *Loop) drop(e *end) {
 
 // recycle puts a dead connection on the free list.
 func (l *Loop) recycle(c *conn) {
-	c.next = l.free
+	c.timer.next = l.free
 	l.free = c
 }

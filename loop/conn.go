@@ -22,6 +22,7 @@ import (
 // queued: every server that would do has as many connections as it may have; the client is not read and waits for one of them (queue.go).
 // forwarding: bytes go both ways, each direction ends on its own.
 // answering: the dummy's part, there is no server (answer.go).
+// tarpitted: the client asks for too much and is held for a while, from connecting on; there is no server (tarpit.go).
 // idling: an idler's part, there is no client (idlers.go).
 // lingering: one side is gone; the other is given the time to take what was sent to it before it is closed.
 // dead: nothing is owned any more; the struct waits to be used again.
@@ -32,6 +33,7 @@ const (
 	queued
 	forwarding
 	answering
+	tarpitted
 	idling
 	lingering
 	dead
@@ -135,8 +137,7 @@ type conn struct {
 	chosen *balance.Server // nil: none yet, or given back
 	search *search         // of a connection that is looking for its server; from the loop's stock
 	filter Filter          // rewrites what the client sends; nil mostly
-	timer  timer
-	next   *conn // of the free list
+	timer  timer           // of a dead connection, next is that of the free list
 
 	marks         // when it came to what
 	due    uint32 // tick at which its time is up, if timed
@@ -150,6 +151,8 @@ type conn struct {
 	listed bool   // on the loop's ready list: not to be reused before it has come off
 	idler  bool   // has no client
 	tuned  bool   // the server's socket has its options
+
+	stay balance.Stay // what the client was counted in by, once Choose has been asked
 }
 
 // Filter rewrites a direction's bytes. Owned by the connection.
@@ -186,7 +189,7 @@ func (l *Loop) open(fd int, peer netip.AddrPort) *conn {
 	if c == nil {
 		c = new(conn)
 	} else {
-		l.free = c.next
+		l.free = c.timer.next
 	}
 	*c = conn{peer: peer, number: l.numbers.get(), marks: marks{began: l.now()}}
 	c.client = end{conn: c, fd: int32(fd), readable: true, writable: true, thorough: l.listener.unix}

@@ -20,10 +20,11 @@ func (l *Loop) connect(c *conn, now int64) {
 		choice, ok := l.balancer.Choose(c.balanceClient(), now, &s.Attempt)
 		if s.asked == 0 {
 			l.ledger.Add(visit(s.Known()), 1)
+			c.stay = s.Stay()
 		}
 		s.asked = now
 		if !ok {
-			if !c.search.Waits() || !l.wait(c) {
+			if !s.Waits() || !l.wait(c) {
 				l.turnAway(c, l.unserved(c))
 			}
 			return
@@ -91,20 +92,12 @@ func (l *Loop) endSearch(c *conn) {
 	}
 }
 
-// turnAway closes a client that gets no server. By reset if the operator wants that, or if it has said something: that nobody will get it, the client is to know.
-func (l *Loop) turnAway(c *conn, why account.Cause) {
-	if c.up.pending() || why != account.Denied && l.balancer.Plan().OnNoServer == balance.CloseByReset {
-		sys.ResetOnClose(int(c.client.fd))
-	}
-	l.close(c, why)
-}
-
 // unserved is why a client got no server.
 func (l *Loop) unserved(c *conn) account.Cause {
 	s := c.search
 	switch {
-	case s.Denied():
-		return account.Denied
+	case s.Refusal() != balance.NotRefused:
+		return refusedFor[s.Refusal()]
 	case s.Waits(), s.last == nil && s.Full():
 		return account.AtLimit
 	case s.last == nil:

@@ -337,14 +337,27 @@ func (h *half) untold() uint64 { return uint64(uint32(h.bytes) - h.told) }
 
 // tell reports a connection's bytes since the last time.
 func (l *Loop) tell(c *conn) {
-	up, down := c.up.untold(), c.down.untold()
-	if c.chosen == nil || up+down == 0 {
-		return
+	if up, down := l.report(c); up+down > 0 {
+		l.balancer.Moved(c.balanceClient(), c.stay, c.chosen, up, down)
 	}
+}
+
+// leave reports the last of a connection's bytes, and that its client has left.
+func (l *Loop) leave(c *conn) {
+	up, down := l.report(c)
+	l.balancer.Left(c.balanceClient(), c.stay, c.chosen, up, down)
+}
+
+// report counts the bytes that were not reported yet, and returns them.
+func (l *Loop) report(c *conn) (up, down uint64) {
+	if c.chosen == nil {
+		return 0, 0
+	}
+	up, down = c.up.untold(), c.down.untold()
 	c.up.told, c.down.told = uint32(c.up.bytes), uint32(c.down.bytes)
 	l.ledger.Add(account.BytesUp, up)
 	l.ledger.Add(account.BytesDown, down)
-	l.balancer.Moved(c.balanceClient(), c.chosen, up, down)
+	return up, down
 }
 
 // maxTails bounds the loop's stock of tail buffers; more than that are left to the garbage collector.

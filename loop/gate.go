@@ -5,17 +5,34 @@ import "sync/atomic"
 // gate counts connections over all loops against one limit. Safe for concurrent use.
 type gate struct {
 	// constant once the loops run
-	loops []*Loop
+	loops   []*Loop
+	pitMost int // connections in the tarpit; 0 = a tenth of max
 
 	// atomic: any loop
 	max     atomic.Int64
 	live    atomic.Int64
 	waiting atomic.Int32 // loops that met the gate closed
+	held    atomic.Int64 // connections in the tarpit
 	ahead   atomic.Int64 // see pace: when the connections accepted so far would all have come if they had come evenly, unix ns
 
 	// atomic: whoever publishes plans
 	pace atomic.Pointer[pace] // nil: any
 }
+
+// enterPit counts a connection into the tarpit, unless as many are held there as may be.
+func (g *gate) enterPit() bool {
+	most := int64(g.pitMost)
+	if most == 0 {
+		most = g.max.Load() / 10
+	}
+	if g.held.Add(1) > most {
+		g.held.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (g *gate) leavePit() { g.held.Add(-1) }
 
 // starved is a loop's mark that it met the gate closed.
 type starved struct {

@@ -28,6 +28,10 @@ type Config struct {
 	Steer  Steer
 	Poller string // one of Pollers
 
+	// The tarpit: how long a connection is held there, and how many are at once over all loops; 0 = a tenth of those that may be open.
+	TarpitTime time.Duration
+	TarpitMost int
+
 	Tuning sys.Tuning // of both legs
 
 	// The congestion control of both legs, and, if another, of what stays within the machine; "" the system's.
@@ -101,6 +105,7 @@ func Open(cfg Config, b *balance.Balancer) (g *Group, err error) {
 		return nil, err
 	}
 	g = &Group{gate: new(gate), line: &line{balancer: b}, path: cfg.Endpoint.Path, held: len(cfg.Inherited) > 0}
+	g.gate.pitMost = cfg.TarpitMost
 	g.gate.max.Store(int64(cfg.MaxConns))
 	g.gate.setPace(b.Plan())
 	g.addr, _ = sys.LocalAddr(fds[0].Int())

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"pen/affinity"
 	"pen/internal/backend"
 	"pen/internal/balance"
 	"pen/internal/sys"
@@ -18,6 +19,7 @@ type hand struct {
 	at    netip.AddrPort // where clients connect; the zero AddrPort on a Unix socket
 	path  string
 	slots *backend.Slots
+	table *affinity.Table
 	plan  *balance.Plan
 }
 
@@ -32,13 +34,14 @@ func newHand(t *testing.T, servers []string, tweak func(*Config, *balance.Plan))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hand{t: t, path: cfg.Endpoint.Path, slots: slots, plan: plan}
+	h := &hand{t: t, path: cfg.Endpoint.Path, slots: slots, table: table, plan: plan}
 	if h.path == "" {
 		h.at, _ = sys.LocalAddr(fds[0].Int())
 	}
 	b := balance.New(slots, table, plan)
 	g, q := new(gate), &line{balancer: b}
 	g.max.Store(int64(cfg.MaxConns))
+	g.pitMost = cfg.TarpitMost
 	if h.Loop, err = openLoop(&cfg, 0, fds[0], b, g, q); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +58,10 @@ func newHand(t *testing.T, servers []string, tweak func(*Config, *balance.Plan))
 			if n := slots.Get(s.ID).Live(); n != 0 {
 				t.Errorf("server %s has %d connections when none is left", s.Name, n)
 			}
+		}
+		noneLive(t, table)
+		if n := g.held.Load(); n != 0 {
+			t.Errorf("%d connections are left in the tarpit after a stop", n)
 		}
 		if open, idle := h.pipes.Open(), h.pipes.Idle(); open != idle {
 			t.Errorf("of %d pipes only %d are idle when no connection is left", open, idle)

@@ -44,6 +44,7 @@ type rig struct {
 	*Group
 	t        *testing.T
 	slots    *backend.Slots
+	table    *affinity.Table
 	balancer *balance.Balancer
 	plan     *balance.Plan
 }
@@ -66,7 +67,7 @@ func prepare(t *testing.T, poller string, servers []string) (cfg Config, plan *b
 	}
 	cfg = Config{
 		Endpoint: Endpoint{IP: netip.MustParseAddrPort("127.0.0.1:0")}, Backlog: 500, AcceptBatch: 100, MaxConns: 1000, Loops: 2, Poller: poller,
-		Tuning: sys.Tuning{NoDelay: true}, Shortcuts: true, PipeSize: 256 << 10, Pipes: 16, Log: slog.New(slog.DiscardHandler),
+		Tuning: sys.Tuning{NoDelay: true}, Shortcuts: true, TarpitTime: time.Minute, PipeSize: 256 << 10, Pipes: 16, Log: slog.New(slog.DiscardHandler),
 	}
 	return cfg, plan, slots, table
 }
@@ -78,7 +79,7 @@ func newRig(t *testing.T, poller string, servers []string, tweak func(*Config, *
 	if tweak != nil {
 		tweak(&cfg, plan)
 	}
-	r := &rig{t: t, slots: slots, plan: plan, balancer: balance.New(slots, table, plan)}
+	r := &rig{t: t, slots: slots, table: table, plan: plan, balancer: balance.New(slots, table, plan)}
 	var err error
 	if r.Group, err = Open(cfg, r.balancer); err != nil {
 		t.Fatal(err)
@@ -102,9 +103,23 @@ func (r *rig) atRest() {
 	if n := r.Totals().Live; n != 0 {
 		r.t.Errorf("the ledgers count %d connections when none is left", n)
 	}
+	noneLive(r.t, r.table)
+	if n := r.gate.held.Load(); n != 0 {
+		r.t.Errorf("%d connections are left in the tarpit when none is left", n)
+	}
 	for _, s := range r.plan.Servers {
 		if n := r.slots.Get(s.ID).Live(); n != 0 {
 			r.t.Errorf("server %s has %d connections when none is left", s.Name, n)
+		}
+	}
+}
+
+// noneLive checks that every client's connections were counted out.
+func noneLive(t *testing.T, table *affinity.Table) {
+	t.Helper()
+	for e := range table.Each {
+		if e.Live != 0 {
+			t.Errorf("client %v has %d connections when none is left", e.Key.Addr(), e.Live)
 		}
 	}
 }

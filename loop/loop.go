@@ -58,6 +58,7 @@ type Loop struct {
 	meter      meter
 	state      loopState
 	complaints complaints
+	refusals   complaints // the records of connections that are turned away for a client's limits
 
 	// atomic and guarded parts have types of their own
 	mailbox mailbox
@@ -175,6 +176,8 @@ func (l *Loop) proceed(e *end) {
 		l.linger(c)
 	case answering:
 		l.answer(c)
+	case tarpitted:
+		l.letGo(c)
 	case idling:
 		l.idle(c)
 	}

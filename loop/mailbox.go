@@ -44,8 +44,11 @@ func (l *Loop) drain() {
 	l.hangUp()
 	l.state = draining
 	for c := range l.connections() {
-		if c.idler {
+		switch {
+		case c.idler:
 			l.close(c, account.Drained)
+		case c.state == tarpitted: // not worth waiting for
+			l.close(c, c.cause)
 		}
 	}
 }

@@ -14,6 +14,7 @@ const (
 	wantAccept = sys.In | sys.Exclusive
 	wantRead   = sys.In | urgent | sys.RdHup | sys.Edge
 	wantBoth   = wantRead | sys.Out
+	wantEnd    = sys.RdHup | sys.Edge // of a connection that is not read; gnet's poller reports what comes as well
 
 	urgent = syscall.EPOLLPRI // there is an urgent mark in what is to be read
 )

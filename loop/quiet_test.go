@@ -83,6 +83,14 @@ func stuckStates(outOfDescriptors *atomic.Bool) []stuck {
 			client.shut()
 			return r
 		}},
+		{"in the tarpit", func(t *testing.T, poller string) *rig {
+			r, _, _ := paired(t, poller, func(c *Config, p *balance.Plan) { p.Limits.Conns, p.OverLimit, c.TarpitMost = 1, balance.Tarpit, 20 })
+			for range 20 {
+				fill(dialPeer(t, balance.Address{IP: r.Addr()}))
+			}
+			r.count(account.Tarpitted, 20)
+			return r
+		}},
 		{"limit reached", func(t *testing.T, poller string) *rig {
 			r, _, _ := paired(t, poller, func(c *Config, _ *balance.Plan) { c.MaxConns, c.Loops = 1, 3 })
 			for range 20 {

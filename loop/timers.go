@@ -162,5 +162,7 @@ func (l *Loop) expire(c *conn) {
 		l.turnAway(c, account.QueueTimedOut)
 	case lingering:
 		l.linger(c)
+	case tarpitted:
+		l.close(c, c.cause)
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"pen/affinity"
 	"pen/internal/account"
+	"pen/internal/acl"
 	"pen/internal/balance"
 	"pen/internal/sys"
 )
@@ -15,6 +17,20 @@ import (
 type memory struct{ trails []account.Trail }
 
 func (m *memory) Closed(t *account.Trail) { m.trails = append(m.trails, *t) }
+
+// deny is the lists of which list 1 keeps an address out.
+func deny(t *testing.T, addr string) acl.Lists {
+	t.Helper()
+	entry, err := acl.ParseEntry([]string{"deny", addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists, err := acl.Lists{}.Append(1, entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lists
+}
 
 // The ways a connection can end: each has a cause of its own, told alike by the ledger, the witness and, if it is abnormal, the memory of the last endings.
 func TestEveryEndingHasItsCause(t *testing.T) {
@@ -109,6 +125,22 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 			h.until(func() bool { return h.totals().Counts[account.Accepted] == 1 && h.live == 0 }, "the client is turned away")
 			slot.Release()
 		}},
+		{name: "the client may not come in", want: account.Denied, none: true, tweak: func(_ *Config, p *balance.Plan) { p.Lists, p.ClientACL = deny(t, "127.0.0.1"), 1 }, live: func(h *hand, f *farm) { h.dial() }},
+		{name: "the client has too many", want: account.ClientLimit, none: true, tweak: func(_ *Config, p *balance.Plan) { p.Limits.Conns = 1 }, live: func(h *hand, f *farm) { h.dial() }},
+		{name: "the client is too fast", want: account.ClientRate, none: true, tweak: func(_ *Config, p *balance.Plan) { p.Limits.Rate = affinity.Rate{Count: 1, Per: 3600, Burst: 1} }, live: func(h *hand, f *farm) {
+			h.table.Admit(h.plan.Prefix.Key(netip.MustParseAddr("127.0.0.1")), h.now(), h.plan.Limits)
+			h.table.Leave(h.plan.Prefix.Key(netip.MustParseAddr("127.0.0.1")), 0, 0)
+			h.dial()
+		}},
+		{name: "the client sits in the tarpit", want: account.ClientLimit, none: true, tweak: func(c *Config, p *balance.Plan) {
+			p.Limits.Conns, p.OverLimit, c.TarpitTime = 1, balance.Tarpit, 100*time.Millisecond
+		}, live: func(h *hand, f *farm) { h.dial().send(question) }},
+		{name: "the client has enough of the tarpit", want: account.ClientLimit, none: true, tweak: func(c *Config, p *balance.Plan) { p.Limits.Conns, p.OverLimit = 1, balance.Tarpit }, live: func(h *hand, f *farm) {
+			client := h.dial()
+			client.send(question)
+			h.calm()
+			client.shut()
+		}},
 		{name: "nothing moves", want: account.Idle, tweak: func(_ *Config, p *balance.Plan) { p.IdleTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) { served(h, f) }},
 		{name: "the client says nothing", want: account.FirstByte, tweak: func(_ *Config, p *balance.Plan) { p.FirstByteTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) { h.pair(f) }},
 		{name: "the client ends and the server does not", want: account.HalfClosed, tweak: func(_ *Config, p *balance.Plan) { p.HalfClosedTimeout = 100 * time.Millisecond }, live: func(h *hand, f *farm) {
@@ -150,6 +182,8 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 			h := newHand(t, []string{f.addr}, test.tweak)
 			m := new(memory)
 			h.witness = m
+			other := h.plan.Prefix.Key(netip.MustParseAddr("127.0.0.1"))
+			h.table.Admit(other, h.now(), affinity.Limits{}) // another connection of the same client, which lasts
 			test.live(h, f)
 			h.until(func() bool { return len(m.trails) == 1 && h.Loop.live == 0 }, "the connection has ended")
 			if got := h.ended(); got != test.want {
@@ -188,6 +222,10 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 					t.Errorf("kept %+v, told %+v", *trail, got)
 				}
 			}
+			if e, _ := h.table.Peek(other, h.now()); e.Live != 1 {
+				t.Errorf("the client has %d live connections, want the other one", e.Live)
+			}
+			h.table.Leave(other, 0, 0)
 			if want := test.want.Abnormal(); (kept == 1) != want {
 				t.Errorf("%d kept, abnormal %v", kept, want)
 			}

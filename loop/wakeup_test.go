@@ -174,7 +174,7 @@ func TestConnectionIsNotReusedWhileItWaitsForItsTurn(t *testing.T) {
 		t.Error("it is free with its turn still to come")
 	}
 	h.calm()
-	if h.free != c || c.next != nil {
+	if h.free != c || c.timer.next != nil {
 		t.Error("it was not freed once by its turn")
 	}
 }

@@ -26,11 +26,12 @@ const (
 	Events                    // handled; up to a few behind
 	BusyTime                  // spent on them and on what comes of them, ns: an estimate
 	Queued                    // clients that had to wait for a server, once for each time that they began to
+	Tarpitted                 // connections held in the tarpit
 	nCounts
 )
 
 var countNames = [nCounts]string{"accepted", "accept_errors", "accept_pauses", "limit_reached", "accept_rate_reached", "connects_refused", "connects_timed_out", "local_errors",
-	"stale_events", "bytes_up", "bytes_down", "spliced", "copied", "clients_returned", "clients_new", "events", "busy_ns", "queued"}
+	"stale_events", "bytes_up", "bytes_down", "spliced", "copied", "clients_returned", "clients_new", "events", "busy_ns", "queued", "tarpitted"}
 
 func (c Count) String() string { return countNames[c] }
 
@@ -62,12 +63,14 @@ const (
 	ServerStalled                // nor did the server
 	Lifetime                     // as old as a connection may become
 	QueueTimedOut                // waited in the queue for a server to have room, and none had in time
+	ClientLimit                  // the client has as many connections as one client may
+	ClientRate                   // the client makes connections faster than one client may
 	nCauses
 )
 
 var causeNames = [nCauses]string{"client_fin", "server_fin", "client_reset", "server_reset", "no_server", "idle", "drained", "local", "denied", "forced", "bad_request", "answered",
 	"connect_refused", "connect_timeout", "limit", "client_lost", "server_lost",
-	"first_byte", "half_closed", "client_stalled", "server_stalled", "lifetime", "queue_timeout"}
+	"first_byte", "half_closed", "client_stalled", "server_stalled", "lifetime", "queue_timeout", "client_limit", "client_rate"}
 
 func (c Cause) String() string { return causeNames[c] }
 

@@ -37,7 +37,7 @@ func TestDeniedClientIsClosedOrAbused(t *testing.T) {
 		f.Publish(&p)
 		var a Attempt
 		got, ok := f.Choose(Client{Addr: netip.MustParseAddrPort("10.0.0.1:5")}, 1, &a)
-		if ok != abuse || !a.Denied() || ok && (got.Why != Abuse || got.Server != p.Abuse) {
+		if ok != abuse || a.Refusal() != Denied || ok && (got.Why != Abuse || got.Server != p.Abuse) {
 			t.Errorf("abuse server %v: a denied client got %+v, %v", abuse, got, ok)
 		}
 		if ok {
@@ -48,7 +48,7 @@ func TestDeniedClientIsClosedOrAbused(t *testing.T) {
 		}
 		var b Attempt
 		got, ok = f.Choose(Client{Addr: netip.MustParseAddrPort("10.0.0.2:5")}, 1, &b)
-		if !ok || b.Denied() {
+		if !ok || b.Refusal() != NotRefused {
 			t.Fatalf("a permitted client got %+v, %v", got, ok)
 		}
 		f.Abandoned(got.Server)

@@ -255,6 +255,7 @@ func TestPenHashHasPensBugAndHashHasNot(t *testing.T) {
 func TestChooseAllocatesNothing(t *testing.T) {
 	for name, plan := range plans() {
 		t.Run(name, func(t *testing.T) {
+			plan.Limits = affinity.Limits{Conns: 9, Rate: affinity.Rate{Count: 9, Per: 1, Burst: 9}}
 			f := newFarm(t, plan, weighted(16)...)
 			var i atomic.Int64
 			if n := testing.AllocsPerRun(200, func() {
@@ -268,8 +269,10 @@ func TestChooseAllocatesNothing(t *testing.T) {
 				if choice, ok = f.Choose(c, f.now, &a); !ok {
 					t.Fatal("nobody is chosen the second time")
 				}
+				stay := a.Stay()
 				f.Connected(c, f.now, choice.Server, &a)
-				f.Moved(c, choice.Server, 1, 2)
+				f.Moved(c, stay, choice.Server, 1, 2)
+				f.Left(c, stay, choice.Server, 1, 2)
 				f.Closed(choice.Server)
 			}); n != 0 {
 				t.Errorf("%v allocations, want 0", n)

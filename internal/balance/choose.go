@@ -25,6 +25,7 @@ const (
 // Choose answers which server c goes to and counts a live connection there, or says that there is none. Called first with a zero Attempt; when the
 // connect failed, and Failed or Abandoned has been told so, called again with the same one, it goes on to the next server and never back to one it has
 // answered before. False is final for the Attempt. It takes one table lock, a second one for a client whose home is set, and never allocates.
+// Whatever the answer, the first call counts the connection in, and Left counts it out.
 func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 	first := a.plan == nil
 	if first {
@@ -39,13 +40,14 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 
 	// The initial server: the client's home, whatever its state, else by algorithm.
 	if first {
-		initial := p.find(b.meet(a, key, now))
+		initial, refusal := b.admit(p, a, c, key, now)
+		a.past |= past(refusal) * refusalNote
 		if initial != nobody {
 			a.past |= clientKnown
 		}
 		switch {
-		case !p.letsIn(c.Addr.Addr()):
-			a.stage = denied
+		case refusal != NotRefused:
+			a.stage = refused
 		case p.RoundRobin:
 			last, a.home = initial, roaming
 			initial, a.why = b.pick(p, c, key, now)
@@ -57,10 +59,10 @@ func (b *Balancer) Choose(c Client, now int64, a *Attempt) (Choice, bool) {
 		a.initial = uint16(initial) // nobody becomes nowhere
 	}
 
-	// A client who may not come in gets the abuse server, never any other (PEN.md B9).
-	if a.stage == denied {
-		a.stage = turnedAway
-		if p.Abuse != nil && p.take(p.Abuse, p.abuse, c, now, verdicts) == none {
+	// A client who may not come in, or asks for too much, gets the abuse server, never any other (PEN.md B9).
+	if a.stage == refused {
+		a.stage = over
+		if p.abuseFor(a.Refusal()) && p.take(p.Abuse, p.abuse, c, now, verdicts) == none {
 			return b.answer(p.Abuse, AbuseNumber, Abuse)
 		}
 	}

@@ -17,6 +17,9 @@
 // A chosen server counts a live connection from the moment of the choice, so limits hold while connects are under way (PEN.md B17). Each true Choose is followed
 // by exactly one of Failed, Abandoned and Closed on the chosen server, which gives the count back; Connected and Moved come in between.
 //
+// A client's connections are counted as well, in the client table, by the first Choose of each Attempt and, whatever became of it, by one Left: Plan.Limits hold for both, those that are live and those
+// that begin. A client over them gets none of the servers (refuse.go).
+//
 // Two kinds of verdict keep a server out. Automatic ones (its checks fail, a connect failed a short while ago) are advice: when nobody else is left, they are
 // overridden. The operator's (ban, drain, limits) bind.
 package balance

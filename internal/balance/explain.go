@@ -33,7 +33,7 @@ type Explanation struct {
 	Client  netip.Addr // invalid: the clients of Unix sockets
 	Steps   []Step
 	Choices []Choice // the first is the answer; the others would follow in this order if the connect to each before failed. None: it would be closed
-	Denied  bool     // it may not come in
+	Refusal Refusal  // why none of the servers is for it, whatever their state
 	Waits   bool     // having found none, or after those, it would wait in the queue
 
 	waiting int // how many do now
@@ -64,9 +64,9 @@ func (b *Balancer) Explain(c Client, now int64) (*Explanation, error) {
 	var a Attempt
 	choice, ok := s.Choose(c, now, &a)
 	p.trace = nil // what follows is told by its outcome only
-	x.Denied = a.Denied()
+	x.Refusal = a.Refusal()
 	x.Steps = append(x.Steps, t.steps[0]) // whether it may come in at all
-	if !x.Denied {
+	if x.Refusal != Denied {
 		x.Steps = append(x.Steps, t.recalls(entry, known))
 	}
 	x.Steps = append(x.Steps, t.steps[1:]...)
@@ -91,8 +91,10 @@ func (x *Explanation) conclude(p *published) {
 			text = fmt.Sprintf("nobody: the servers that would do are full, and so is the queue (%d of %d wait): the client is closed", x.waiting, p.Queue)
 		case x.Waits:
 			text = fmt.Sprintf("nobody yet: the servers that would do are full, and the client would wait in the queue (%d of %d wait) for %v at most", x.waiting, p.Queue, p.QueueTimeout)
-		case x.Denied:
+		case x.Refusal == Denied:
 			text = "nobody: the client may not come in, and is closed"
+		case x.Refusal != NotRefused:
+			text = "nobody: the client " + x.Refusal.String() + ", and is " + p.OverLimit.done()
 		case p.Stubborn:
 			text = "nobody: its server will not do, stubborn lets it try no other, and the client is closed"
 		}

@@ -125,6 +125,40 @@ func TestExplanations(t *testing.T) {
 			"then: if the connect to it fails: server 1 1 (failover), then nobody",
 			"answer: server 0 0 at 10.0.0.0:80 (roundrobin)",
 		}},
+		{"as many connections as it may have", Plan{Limits: affinity.Limits{Conns: 2, Rate: affinity.Rate{Count: 1, Per: 60, Burst: 9}}}, make([]Server, 2), func(f *farm) {
+			f.visit(one)
+			f.visit(one)
+		}, []string{
+			"acl: client_acl is list 0, which is empty: the client may come in",
+			"home: server 1 1; connects 2, last at " + at(0) + " (0s ago)",
+			"limits: the client has 2 live connections and may have 2, new ones at most at 1/m:9, of which 7 are left: it has as many connections as it may",
+			"answer: nobody: the client has as many connections as it may, and is reset",
+		}},
+		{"faster than it may", Plan{Limits: affinity.Limits{Rate: affinity.Rate{Count: 1, Per: 60, Burst: 1}}, OverLimit: Tarpit}, make([]Server, 2), func(f *farm) { f.visit(one) }, []string{
+			"acl: client_acl is list 0, which is empty: the client may come in",
+			"home: server 1 1; connects 1, last at " + at(0) + " (0s ago)",
+			"limits: the client has 1 live connections, new ones at most at 1/m:1, of which 0 are left: it makes connections faster than it may",
+			"answer: nobody: the client makes connections faster than it may, and is held in the tarpit while there is room, or reset",
+		}},
+		{"limits that leave room", Plan{Limits: affinity.Limits{Conns: 5}, RoundRobin: true}, make([]Server, 1), func(f *farm) { f.visit(one) }, []string{
+			"acl: client_acl is list 0, which is empty: the client may come in",
+			"home: none under roundrobin, but a hard limit where it was last, on server 0 0; connects 1, last at " + at(0) + " (0s ago)",
+			"limits: the client has 1 live connections and may have 5: it may begin 4 now",
+			"algorithm: roundrobin: server 0 0 is next",
+			"health: server 0 0 is up",
+			"limits: server 0 0 has 0 live connections, and no limit",
+			"then: if the connect to it fails: nobody",
+			"answer: server 0 0 at 10.0.0.0:80 (roundrobin)",
+		}},
+		{"exempt", Plan{Limits: affinity.Limits{Conns: 1}, Exempting: true, ExemptACL: 2, Lists: listed(t, 2, "permit 10.0.0.0 255.0.0.0")}, make([]Server, 1), func(f *farm) { f.visit(one) }, []string{
+			"acl: client_acl is list 0, which is empty: the client may come in",
+			"home: server 0 0; connects 1, last at " + at(0) + " (0s ago)",
+			`limits: the limits of clients are not for this one: client_exempt is list 2, line 1, "permit 10.0.0.0 255.0.0.0"`,
+			"health: server 0 0 is up",
+			"limits: server 0 0 has 0 live connections, and no limit",
+			"then: if the connect to it fails: nobody",
+			"answer: server 0 0 at 10.0.0.0:80 (affinity)",
+		}},
 		{"dummy", Plan{Dummy: true}, make([]Server, 1), func(*farm) {}, []string{"answer: pen itself answers every client (dummy)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -153,7 +187,7 @@ func TestExplainTellsTheRest(t *testing.T) {
 		}
 	}
 	x, err := f.Explain(client("10.0.0.2"), f.now)
-	if err != nil || !x.Denied || len(x.Choices) != 1 || x.Choices[0].Why != Abuse {
+	if err != nil || x.Refusal != Denied || len(x.Choices) != 1 || x.Choices[0].Why != Abuse {
 		t.Errorf("a denied client: %+v, %v", x, err)
 	}
 	if got := strings.Join(f.lines(Client{}), "\n"); !strings.Contains(got, "which a client of a Unix socket always passes: the client may come in") {
@@ -243,6 +277,11 @@ func (s *script) lists(f *farm) {
 		abuse := p.Servers[0]
 		p.Abuse = &abuse
 	}
+	p.Limits = affinity.Limits{Conns: max(0, s.upTo(8)-4)}
+	if s.yes() {
+		p.Limits.Rate = affinity.Rate{Count: 1, Per: 60, Burst: 1 + uint32(s.upTo(4))}
+	}
+	p.OverLimit, p.Exempting, p.ExemptACL = Answer(s.upTo(3)), s.yes(), 1+s.upTo(2)
 	f.Publish(&p)
 }
 

@@ -22,6 +22,7 @@ const (
 	metFull                         // a server that is well was passed over for its limit
 	visited                         // the client's visit is counted already
 	clientKnown                     // the client was remembered with a server of the plan
+	refusalNote                     // times the Refusal, of two bits
 )
 
 // Known says that the client had come before and was remembered with a server of the plan, be it that it is led there or, under -r, that it was led there last.
@@ -33,9 +34,9 @@ const triedBits = 128
 
 // stage is how far an Attempt has come.
 //
-//	denied ──► turnedAway
 //	walking ──► emergency ──► failingOpen ──► lastResort ──► over
-//	   └── stubborn ───────────────────────────────────────────┘
+//	   └── stubborn ───────────────────────────────────────────┤
+//	refused ───────────────────────────────────────────────────┘
 type stage uint8
 
 const (
@@ -44,12 +45,25 @@ const (
 	failingOpen              // those passed over on automatic verdicts
 	lastResort               // the emergency server, if it was passed over on automatic verdicts
 	over
-	denied     // the abuse server
-	turnedAway // over, because the client may not come in
+	refused // the abuse server, or nobody
 )
 
-// Denied reports whether the client was not let in: if Choose found no server, that is why.
-func (a *Attempt) Denied() bool { return a.stage == turnedAway }
+// Refusal is why a client gets none of the servers, whatever their state.
+type Refusal uint8
+
+// The refusals.
+const (
+	NotRefused Refusal = iota
+	Denied             // it may not come in
+	TooMany            // it has as many live connections as one client may
+	TooFast            // it makes connections faster than one client may
+)
+
+// Refusal is why the client was turned away or got the abuse server: if Choose found no server, that is why.
+func (a *Attempt) Refusal() Refusal { return Refusal(a.past / refusalNote) }
+
+// Stay is what the client table has counted the connection in by.
+func (a *Attempt) Stay() Stay { return Stay{a.plan.Prefix, a.Refusal() == NotRefused} }
 
 // restartAt begins the same stage anew at the client's home, which another connection of the client has settled meanwhile.
 // Invariant: this Attempt has answered with no server of the walk yet, so none comes up twice.

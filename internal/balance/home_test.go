@@ -275,26 +275,31 @@ func TestClientsAreKnownByPrefix(t *testing.T) {
 	f.step(Client{}, new(Attempt), "1 affinity", "1")
 }
 
-// Moved feeds the figures of both at once, while the connection runs; its end adds nothing.
+// Moved feeds the figures of both at once, while the connection runs; its end adds the rest.
 func TestBytes(t *testing.T) {
 	f := newFarm(t, Plan{}, make([]Server, 2)...)
 	c := client("127.0.0.1")
 	var a Attempt
 	s := f.step(c, &a, "1 roundrobin", "1")
+	stay := a.Stay()
 	f.Connected(c, f.now, s, &a)
-	f.Moved(c, s, 10, 0)
-	f.Moved(c, s, 5, 100)
+	f.Moved(c, stay, s, 10, 0)
+	f.Moved(c, stay, s, 5, 100)
 	slot := f.slot("1")
-	check := func(when string) {
+	check := func(when string, up, down uint64) {
 		t.Helper()
 		entry, _ := f.table.Peek(f.Plan().Prefix.Key(c.Addr.Addr()), f.now)
-		if slot.Up() != 15 || slot.Down() != 100 || entry.Up != 15 || entry.Down != 100 {
-			t.Errorf("%s: server %d/%d, client %d/%d; want 15/100 for both", when, slot.Up(), slot.Down(), entry.Up, entry.Down)
+		if slot.Up() != up || slot.Down() != down || entry.Up != up || entry.Down != down {
+			t.Errorf("%s: server %d/%d, client %d/%d; want %d/%d for both", when, slot.Up(), slot.Down(), entry.Up, entry.Down, up, down)
 		}
 	}
-	check("running")
+	check("running", 15, 100)
+	f.Left(c, stay, s, 1, 2)
 	f.Closed(s)
-	check("closed")
+	check("closed", 16, 102)
+	f.Left(c, Stay{prefix: stay.prefix}, s, 1, 0) // as for one that was turned away to the abuse server
+	check("turned away", 17, 102)
+	f.Left(c, stay, nil, 0, 0)
 	f.idle()
 }
 

@@ -67,6 +67,12 @@ type Plan struct {
 	BlacklistTime time.Duration
 	Prefix        affinity.Prefix // how much of an address is one client
 
+	// What one client may have. A change is for connections that begin after it.
+	Limits    affinity.Limits
+	OverLimit Answer // what a client gets that asks for more
+	Exempting bool   // Limits are not for clients that ExemptACL lets in
+	ExemptACL int
+
 	// Who may come in at all. Every server has a list of its own besides.
 	Lists     acl.Lists
 	Countries acl.Countries // nil = no country is known
@@ -116,8 +122,13 @@ func (p *Plan) Validate() error {
 		return fmt.Errorf("the plan has %d servers, more than %d", len(p.Servers), backend.MaxServers)
 	case p.BlacklistTime < 0:
 		return fmt.Errorf("blacklist time %v is negative", p.BlacklistTime)
+	case p.OverLimit > ToAbuse:
+		return fmt.Errorf("answer %d to clients over a limit is not one of 0 to %d", p.OverLimit, ToAbuse)
 	case p.Prefix.V4 > 32 || p.Prefix.V6 > 128:
 		return fmt.Errorf("prefix %d/%d is longer than an address, 32/128", p.Prefix.V4, p.Prefix.V6)
+	}
+	if err := p.Limits.Validate(); err != nil {
+		return fmt.Errorf("client limits: %w", err)
 	}
 	ids := make(map[backend.ID]int)
 	names := make(map[string]int)

@@ -22,6 +22,9 @@ type published struct {
 	trace     *trace          // in the shadow that Explain asks: told what is decided and by what; else nil
 }
 
+// Every id fits an entry of the client table.
+const _ uint16 = backend.MaxServers
+
 func publish(p *Plan, slots *backend.Slots) *published {
 	n := len(p.Servers)
 	v := &published{Plan: p, slots: make([]*backend.Slot, n), seeds: make([]uint64, n), group: max(1, (n+triedBits-1)/triedBits)}
@@ -67,6 +70,11 @@ func (v *published) letsIn(client netip.Addr) bool {
 		v.trace.judges(v.ClientACL, verdict)
 	}
 	return verdict.Permit
+}
+
+// abuseFor reports whether a client that was refused is to have the abuse server.
+func (v *published) abuseFor(r Refusal) bool {
+	return v.Abuse != nil && (r == Denied || v.OverLimit == ToAbuse)
 }
 
 // find returns the place of a server id in the plan, nobody if it has none there.

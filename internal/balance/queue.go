@@ -1,9 +1,6 @@
 package balance
 
-import (
-	"pen/affinity"
-	"pen/internal/backend"
-)
+import "pen/internal/backend"
 
 // A client for whom every server that would do has as many connections as it may have can wait for one, if the plan has a queue. Who waits, in which order and for how long is the loops' affair;
 // here is what they ask, and the one count that bounds it.
@@ -29,15 +26,6 @@ func (a *Attempt) meets(against objection) {
 	if against == full && a.stage != failingOpen {
 		a.past |= metFull
 	}
-}
-
-// meet returns the client's home, and counts its visit once in an Attempt.
-func (b *Balancer) meet(a *Attempt, key affinity.Key, now int64) (home uint32) {
-	if a.past&visited != 0 {
-		entry, _ := b.table.Peek(key, now)
-		return entry.Home
-	}
-	return b.table.Visit(key, now)
 }
 
 // Enqueue counts in a client that is going to wait, unless as many wait as may. Every true is paired with one Dequeue.

@@ -20,10 +20,23 @@ func (b *Balancer) Failed(s *Server, now int64) (news bool) {
 func (b *Balancer) Abandoned(s *Server) { b.slots.Get(s.ID).Release() }
 
 // Moved counts bytes that c's live connection carried to and from s since the last call, for the server and for the client. It takes one table lock.
-func (b *Balancer) Moved(c Client, s *Server, up, down uint64) {
+func (b *Balancer) Moved(c Client, stay Stay, s *Server, up, down uint64) {
 	b.slots.Get(s.ID).AddBytes(up, down)
-	b.table.Count(b.Plan().Prefix.Key(c.Addr.Addr()), up, down)
+	b.table.Count(stay.prefix.Key(c.Addr.Addr()), up, down)
 }
 
-// Closed gives the live connection of s back. What it carried Moved has been told.
+// Left counts c's connection out, whatever became of it, with the bytes that Moved has not been told; nil: of no server. It takes one table lock, for one that was refused and carried nothing none.
+func (b *Balancer) Left(c Client, stay Stay, s *Server, up, down uint64) {
+	switch {
+	case stay.counted:
+		b.table.Leave(stay.prefix.Key(c.Addr.Addr()), up, down)
+	case up+down > 0:
+		b.table.Count(stay.prefix.Key(c.Addr.Addr()), up, down)
+	}
+	if s != nil {
+		b.slots.Get(s.ID).AddBytes(up, down)
+	}
+}
+
+// Closed gives the live connection of s back. What it carried Moved or Left has been told.
 func (b *Balancer) Closed(s *Server) { b.slots.Get(s.ID).Release() }

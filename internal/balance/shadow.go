@@ -72,9 +72,4 @@ func (p *Plan) all() []*Server {
 }
 
 // remember has the shadow know a client as the table that the entry is from does.
-func (b *Balancer) remember(e affinity.Entry) {
-	b.table.Visit(e.Key, e.LastSeen)
-	if e.Home != 0 {
-		b.table.Claim(e.Key, e.LastSeen, e.Home)
-	}
-}
+func (b *Balancer) remember(e affinity.Entry) { b.table.Adopt(e) }

@@ -69,10 +69,13 @@ type Simulation struct {
 // than to where the client would be led now; under RoundRobin, where it was led last. Nothing happens: both are asked of shadows of b, by Choose itself.
 //
 // It reads the client table one stripe at a time and takes about a microsecond a client, so it is not for a loop.
+// Limits of clients do not count: that they come all at once is only supposed.
+//
 // What it cannot know is who really comes, and in which order: that matters where a client without a home is placed by turns or by load.
 func (b *Balancer) Simulate(now int64, open []Open, then Supposition) (*Simulation, error) {
 	s := &simulation{real: b, now: now, then: then, held: make(map[affinity.Key][]Open), clients: make(tally), connections: make(tally)}
-	plan := b.Plan()
+	plan := boundless(b.Plan())
+	then.Plan = boundless(then.Plan)
 	for _, c := range open {
 		key := plan.Prefix.Key(c.Client.Addr.Addr())
 		s.held[key] = append(s.held[key], c)
@@ -107,6 +110,13 @@ func (b *Balancer) Simulate(now int64, open []Open, then Supposition) (*Simulati
 	return s.result(plan, open), nil
 }
 
+// boundless is a plan without the limits of clients.
+func boundless(p *Plan) *Plan {
+	q := *p
+	q.Limits = affinity.Limits{}
+	return &q
+}
+
 // simulation is a Simulate under way.
 type simulation struct {
 	real          *Balancer
@@ -137,7 +147,7 @@ func (s *simulation) settle(open []Open) {
 // eachKnown calls do with every client that is remembered.
 func (s *simulation) eachKnown(do func(affinity.Entry)) {
 	for e := range s.real.table.Each {
-		if _, known := s.real.table.Peek(e.Key, s.now); known {
+		if e, known := s.real.table.Peek(e.Key, s.now); known {
 			do(e)
 		}
 	}

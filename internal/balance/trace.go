@@ -32,6 +32,33 @@ func (t *trace) judges(list int, verdict acl.Verdict) {
 	t.add(TopicList, NoNumber, verdict.Permit, "client_acl is ", t.line(list, verdict), end)
 }
 
+// allows is told what one client may have and what this one had before it came.
+func (t *trace) allows(l affinity.Limits, e affinity.Entry) {
+	if t.plan.Limits == (affinity.Limits{}) {
+		return
+	}
+	if l == (affinity.Limits{}) {
+		verdict := t.plan.Lists.Match(t.plan.ExemptACL, t.client, t.plan.Countries)
+		t.add(TopicLimits, NoNumber, true, "the limits of clients are not for this one: client_exempt is ", t.line(t.plan.ExemptACL, verdict))
+		return
+	}
+	verdict, atOnce := l.Foresee(e, t.now)
+	text := fmt.Sprintf("the client has %d live connections", e.Live)
+	if l.Conns > 0 {
+		text += fmt.Sprintf(" and may have %d", l.Conns)
+	}
+	if l.Rate != (affinity.Rate{}) {
+		_, left := affinity.Limits{Rate: l.Rate}.Foresee(e, t.now)
+		text += fmt.Sprintf(", new ones at most at %v, of which %d are left", l.Rate, left)
+	}
+	if verdict == affinity.Admitted {
+		text += fmt.Sprintf(": it may begin %d now", atOnce)
+	} else {
+		text += ": it " + refusals[verdict].String()
+	}
+	t.add(TopicLimits, NoNumber, verdict == affinity.Admitted, text)
+}
+
 // line is what in a list gave the verdict. Lines are counted from 1.
 func (t *trace) line(list int, verdict acl.Verdict) string {
 	entries := t.plan.Lists.Entries(list)

@@ -22,6 +22,9 @@ func usagef(format string, args ...any) error {
 	return &UsageError{text: fmt.Sprintf(format, args...)}
 }
 
+// Misjudged is the error of a flag that Parse took and that those whose it is will not have.
+func Misjudged(flag string, why error) error { return usagef("--%s: %v", flag, why) }
+
 var (
 	// ErrHelp and ErrVersion say that the command line asks for the usage text or for the version, and for nothing else.
 	ErrHelp    = errors.New("help requested")

@@ -9,20 +9,23 @@ import (
 
 // Bounds of the values. They keep a slip of the hand from becoming a table of a terabyte or a timer that overflows; none of them is meant to be met in use.
 const (
-	maxClients  = 100_000_000
-	maxConns    = 10_000_000
-	maxPipes    = 1_000_000
-	maxLoops    = 1024                               // as many CPUs as the kernel's cpu_set_t can name
-	maxBatch    = 1_000_000                          // accepts in one go
-	maxRate     = 1_000_000                          // accepts a second
-	maxStreak   = 1000                               // probes in a row
-	maxDebug    = 9                                  // times -d
-	day         = 24 * time.Hour                     // for waits in which something is held back
-	ages        = 1e9 * time.Second                  // for memories; thirty years
-	maxIdle     = 32767 * time.Second                // MAX_TCP_KEEPIDLE of linux/tcp.h
-	maxUserTime = math.MaxInt32 / 1000 * time.Second // TCP_USER_TIMEOUT is an int of milliseconds
-	minBacklog  = 50                                 // Pen raises less to this
-	minBatch    = 1                                  // and this
+	maxClients     = 100_000_000
+	maxConns       = 10_000_000
+	maxPipes       = 1_000_000
+	maxList        = 9                                  // as many access lists as the control language has, from 0
+	noList         = -1                                 // none of them
+	maxLoops       = 1024                               // as many CPUs as the kernel's cpu_set_t can name
+	maxClientConns = 65535                              // as many as a client's entry counts
+	maxBatch       = 1_000_000                          // accepts in one go
+	maxRate        = 1_000_000                          // accepts a second
+	maxStreak      = 1000                               // probes in a row
+	maxDebug       = 9                                  // times -d
+	day            = 24 * time.Hour                     // for waits in which something is held back
+	ages           = 1e9 * time.Second                  // for memories; thirty years
+	maxIdle        = 32767 * time.Second                // MAX_TCP_KEEPIDLE of linux/tcp.h
+	maxUserTime    = math.MaxInt32 / 1000 * time.Second // TCP_USER_TIMEOUT is an int of milliseconds
+	minBacklog     = 50                                 // Pen raises less to this
+	minBatch       = 1                                  // and this
 )
 
 // section is a group of flags with its heading in the usage text.
@@ -68,6 +71,14 @@ func define(o *Options, version *bool) []section {
 	add(conns, "congestion", "", "NAME", &o.Congestion, "auto", nonEmpty("auto, system or the name of an algorithm"), "TCP congestion control, on both sides; system: the system's; auto: that too, but none that paces (bbr) on loopback")
 	conns.flag("forwarded", "H", &o.Forwarded, "add X-Forwarded-For and X-Forwarded-Proto to HTTP requests")
 	add(conns, "geoip", "", "FILE", &o.GeoIP, "", nonEmpty("the name of a file"), "the MaxMind database that access lists of countries need")
+
+	client := newSection("What one client may have")
+	add(client, "client-conns", "", "N", &o.ClientConns, "0", whole(0, maxClientConns), "connections of one client at once; 0 any number")
+	add(client, "client-rate", "", "RATE", &o.ClientRate, "0", nonEmpty("a rate, as in 20/s"), "new connections of one client: 20/s, 100/m or 5/h, with a burst as in 20/s:50; 0 any number")
+	add(client, "client-limit", "", "HOW", &o.ClientLimit, "reject", oneOf("reject", "tarpit", "abuse"), "what a client over these gets: a reset, nothing for a while, or the abuse server")
+	add(client, "client-exempt", "", "ACL", &o.ClientExempt, "none", listOrNone, "the number of the access list of clients that may have any number")
+	add(client, "tarpit-time", "", "SEC", &o.TarpitTime, "30", seconds(100*time.Millisecond, day, time.Millisecond), "how long the tarpit holds a connection before it is reset")
+	add(client, "tarpit-max", "", "N", &o.TarpitMax, "", whole(1, maxConns), "connections in the tarpit at once; if not given, a tenth of max-conns")
 
 	moving := newSection("Moving bytes")
 	add(moving, "splice", "", "MODE", &o.Splice, "auto", oneOf("auto", "always", "never"), "move bytes inside the kernel: auto (for bulk), always, never")
@@ -117,7 +128,7 @@ func define(o *Options, version *bool) []section {
 	add(process, "drain", "", "SEC", &o.Drain, "10", seconds(0, day, time.Millisecond), "how long connections may finish when asked to stop")
 	process.flag("version", "", version, "print the version")
 
-	return []section{choosing, conns, moving, loops, health, control, logs, process, obsoleteSection(o)}
+	return []section{choosing, conns, client, moving, loops, health, control, logs, process, obsoleteSection(o)}
 }
 
 func newSection(title string) section {

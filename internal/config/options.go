@@ -48,6 +48,14 @@ type Options struct {
 	Forwarded         bool          // X-Forwarded-For and X-Forwarded-Proto
 	GeoIP             string        // the MaxMind database that country rules need; "" = none
 
+	// what one client may have
+	ClientConns  int    // 0 = any number
+	ClientRate   string // as affinity.Rate reads it, which knows what is wrong with it; "0" = any
+	ClientLimit  string // "reject", "tarpit" or "abuse"
+	ClientExempt int    // number of an access list; -1 = none
+	TarpitTime   time.Duration
+	TarpitMax    int // 0 = a tenth of the connections that may be open
+
 	// moving bytes
 	Splice   string // "auto", "always" or "never"
 	PipeSize int    // bytes, a power of two

@@ -45,8 +45,17 @@ var spoken = map[string]func(text string) string{
 	"clients":      table("clients_max"),
 	"max-conns":    table("conn_max"),
 	"track-prefix": named("track_prefix"),
-	"log":          named("log"),
-	"web-stats":    named("web_stats"),
+	"client-conns": named("client_conns"),
+	"client-rate":  named("client_rate"),
+	"client-limit": named("client_limit"),
+	"client-exempt": func(text string) string {
+		if text == "none" {
+			return "no client_exempt"
+		}
+		return named("client_exempt")(text)
+	},
+	"log":       named("log"),
+	"web-stats": named("web_stats"),
 }
 
 // after is told of each flag once it has its value.

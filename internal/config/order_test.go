@@ -30,6 +30,8 @@ func TestFlagsBehindCommands(t *testing.T) {
 		{[]string{"-O", "a", "--first-byte-timeout", "3", "--half-closed-timeout", "4", "--stall-timeout", "5", "--lifetime", "6", "--accept-rate", "7:8"},
 			[]string{"a", "first_byte_timeout 3", "half_closed_timeout 4", "stall_timeout 5", "lifetime 6", "accept_rate 7:8"}},
 		{[]string{"-O", "a", "--track-prefix", "24/64"}, []string{"a", "track_prefix 24/64"}},
+		{[]string{"-O", "a", "--client-conns", "5", "--client-rate", "20/s", "--client-limit", "tarpit", "--client-exempt", "3", "--client-exempt", "none"},
+			[]string{"a", "client_conns 5", "client_rate 20/s", "client_limit tarpit", "client_exempt 3", "no client_exempt"}},
 		{[]string{"-O", "a", "-l", "/log", "-w", "/html"}, []string{"a", "log /log", "web_stats /html"}},
 		{[]string{"-O", "a", "-l", "/a log", "-w", "/h\ntml"}, []string{"a"}}, // no command can say these
 		{[]string{"-O", "a", "-d"}, []string{"a", "debug 1"}},

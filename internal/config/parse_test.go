@@ -32,6 +32,7 @@ func defaults() Options {
 		Clients: 2048, Prefix: TrackPrefix{32, 128}, Blacklist: 30 * time.Second,
 		MaxConns: 500, ConnectTimeout: 5 * time.Second, Backlog: 500, AcceptBatch: 100, Keepalive: time.Minute, UserTimeout: time.Minute,
 		HalfClosedTimeout: 300 * time.Second, StallTimeout: 120 * time.Second, QueueTimeout: 10 * time.Second, OnNoServer: "accept",
+		ClientRate: "0", ClientLimit: "reject", ClientExempt: -1, TarpitTime: 30 * time.Second,
 		Splice: "auto", PipeSize: 512 << 10, Pipes: 128,
 		Steer: "off", Congestion: "auto", Shortcuts: "on", Poller: "raw", LogFormat: "pen",
 		Check: "tcp", CheckInterval: 2 * time.Second, CheckTimeout: time.Second, Rise: 2, Fall: 3,
@@ -71,6 +72,13 @@ func TestFlags(t *testing.T) {
 		{"-c 10|--clients 10", func(o *Options) { o.Clients = 10 }},
 		{"-c 010", func(o *Options) { o.Clients = 10 }}, // decimal, as atoi read it
 		{"-T 60|--tracking 60", func(o *Options) { o.Tracking = time.Minute }},
+		{"--client-conns 65535", func(o *Options) { o.ClientConns = 65535 }},
+		{"--client-rate 20/s:50", func(o *Options) { o.ClientRate = "20/s:50" }},
+		{"--client-limit tarpit", func(o *Options) { o.ClientLimit = "tarpit" }},
+		{"--client-exempt 9", func(o *Options) { o.ClientExempt = 9 }},
+		{"--client-exempt 3 --client-exempt none", func(*Options) {}},
+		{"--tarpit-time 0.5", func(o *Options) { o.TarpitTime = 500 * time.Millisecond }},
+		{"--tarpit-max 50", func(o *Options) { o.TarpitMax = 50 }},
 		{"--track-prefix 24/64", func(o *Options) { o.Prefix = TrackPrefix{24, 64} }},
 		{"-x 9|--max-conns 9|-x 3 -x 9", func(o *Options) { o.MaxConns, o.maxConnsGiven = 9, true }},
 		{"-x 9 -x 0", func(o *Options) { o.MaxConns, o.maxConnsGiven = 9, true }}, // 0 changes nothing, as in Pen
@@ -206,6 +214,7 @@ func TestFlags(t *testing.T) {
 func TestEveryFlagIsTested(t *testing.T) {
 	untouched := defaults()
 	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l --log-format json -w w --web 81 --web-token t --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 --first-byte-timeout 1 --half-closed-timeout 1 --stall-timeout 1 --lifetime 1 --accept-rate 1:2 --queue 1 --queue-timeout 1 --on-no-server reset -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
+		" --client-conns 1 --client-rate 1/s --client-limit abuse --client-exempt 0 --tarpit-time 1 --tarpit-max 1"+
 		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --seccomp log --landlock on --caps keep --drain 1 8080 10.0.0.1")
 	was, is := reflect.ValueOf(untouched), reflect.ValueOf(*changed)
 	for i := range was.NumField() {
@@ -296,6 +305,13 @@ func TestRefused(t *testing.T) {
 		{"-m 1000001 80 a", `-m, --accept-batch "1000001": must be a whole number, at most 1000000`},
 		{"-m --7 80 a", `-m, --accept-batch "--7": must be a whole number, at most 1000000`},
 		{"--debug=10 80 a", `-d, --debug "10": must be a whole number in 0..9`},
+		{"--client-conns 65536 80 a", `--client-conns "65536": must be a whole number in 0..65535`},
+		{"--client-rate= 80 a", `--client-rate "": must be a rate, as in 20/s`},
+		{"--client-limit drop 80 a", `--client-limit "drop": must be reject, tarpit or abuse`},
+		{"--client-exempt 10 80 a", `--client-exempt "10": must be the number of an access list in 0..9, or none`},
+		{"--client-exempt -1 80 a", `--client-exempt "-1": must be the number of an access list in 0..9, or none`},
+		{"--tarpit-time 0 80 a", `--tarpit-time "0": must be seconds, to the millisecond, in 0.1..86400`},
+		{"--tarpit-max 0 80 a", `--tarpit-max "0": must be a whole number in 1..10000000`},
 		{"--track-prefix 32 80 a", `--track-prefix "32": must be V4/V6 with V4 in 1..32 and V6 in 1..128, as in 32/64`},
 		{"--track-prefix 0/64 80 a", `--track-prefix "0/64": must be V4/V6 with V4 in 1..32 and V6 in 1..128, as in 32/64`},
 		{"--track-prefix 32/129 80 a", `--track-prefix "32/129": must be V4/V6 with V4 in 1..32 and V6 in 1..128, as in 32/64`},

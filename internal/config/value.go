@@ -55,6 +55,18 @@ func whole(least, most int) func(string) (int, error) {
 	}
 }
 
+// listOrNone accepts the number of an access list, or none.
+func listOrNone(text string) (int, error) {
+	n, ok := digits(text)
+	switch {
+	case text == "none":
+		return noList, nil
+	case !ok || n > maxList:
+		return 0, fmt.Errorf("must be the number of an access list in 0..%d, or none", maxList)
+	}
+	return n, nil
+}
+
 // wholeOrAsIs accepts a whole number up to most, of which 0 leaves things as they are: it does so in Pen.
 func wholeOrAsIs(to *int, most int) func(string) (int, error) {
 	number := whole(0, most)

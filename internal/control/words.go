@@ -34,6 +34,10 @@ func init() { // not an initialiser: `include` leads back to the table
 		"accept_rate":         {set: setAcceptRate, get: func(s *State) string { return line(acceptRate(&s.Plan)) }},
 		"user_timeout":        timeWord(func(s *State) *time.Duration { return &s.Plan.UserTimeout }, 0, line),
 		"client_acl":          listWord(func(s *State) *int { return &s.Plan.ClientACL }),
+		"client_conns":        {set: setClientConns, get: func(s *State) string { return line(strconv.Itoa(s.Plan.Limits.Conns)) }},
+		"client_rate":         {set: setClientRate, get: func(s *State) string { return line(s.Plan.Limits.Rate.String()) }},
+		"client_limit":        {set: setClientLimit, get: func(s *State) string { return line(s.Plan.OverLimit.String()) }},
+		"client_exempt":       {set: setClientExempt, get: func(s *State) string { return maybeLine(exempt(s)) }},
 		"control_acl":         listWord(func(s *State) *int { return &s.ControlACL }),
 		"clients_max":         tableWord(func(s *State) *int { return &s.ClientsMax }),
 		"conn_max":            tableWord(func(s *State) *int { return &s.Plan.MaxConns }),
@@ -177,14 +181,15 @@ func setNo(e *edit, args []string) error {
 
 // unsets are the words besides the switches that `no` may stand in front of.
 var unsets = map[string]func(e *edit, args []string) error{
-	"abuse":     func(e *edit, _ []string) error { e.state.Plan.Abuse = nil; return nil },
-	"acl":       unsetACL,
-	"emergency": func(e *edit, _ []string) error { e.state.Plan.Emergency = nil; return nil },
-	"keepalive": func(e *edit, _ []string) error { e.state.Plan.Keepalive = 0; return nil },
-	"log":       func(e *edit, _ []string) error { e.state.Log = ""; return nil },
-	"server":    unsetServer,
-	"source":    unsetSource,
-	"web_stats": func(e *edit, _ []string) error { e.state.WebStats = ""; return nil },
+	"abuse":         func(e *edit, _ []string) error { e.state.Plan.Abuse = nil; return nil },
+	"client_exempt": func(e *edit, _ []string) error { e.state.Plan.Exempting, e.state.Plan.ExemptACL = false, 0; return nil },
+	"acl":           unsetACL,
+	"emergency":     func(e *edit, _ []string) error { e.state.Plan.Emergency = nil; return nil },
+	"keepalive":     func(e *edit, _ []string) error { e.state.Plan.Keepalive = 0; return nil },
+	"log":           func(e *edit, _ []string) error { e.state.Log = ""; return nil },
+	"server":        unsetServer,
+	"source":        unsetSource,
+	"web_stats":     func(e *edit, _ []string) error { e.state.WebStats = ""; return nil },
 }
 
 func setUnsupported(_ *edit, args []string) error {

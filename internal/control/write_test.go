@@ -93,6 +93,10 @@ no abort_on_error
 no source
 no pen_hash
 no least_conn
+client_conns 0
+client_rate 0
+client_limit reject
+no client_exempt
 track_prefix 32/128
 no emergency
 no abuse
@@ -144,6 +148,7 @@ func randomState(t *testing.T, r *rand.Rand, w *fakeWorld) State {
 	s.Plan = balance.Plan{
 		RoundRobin: flag(), Prio: flag(), Weight: flag(), LeastConn: flag(), Hash: flag(), Stubborn: flag(), BlacklistTime: span(time.Millisecond),
 		Countries: elsewhere{}, Prefix: affinity.Prefix{V4: uint8(1 + r.IntN(32)), V6: uint8(1 + r.IntN(128))}, ClientACL: r.IntN(10),
+		Limits: affinity.Limits{Conns: r.IntN(3) * r.IntN(30_000)}, OverLimit: balance.Answer(r.IntN(3)), Exempting: flag(),
 		MaxConns: 1 + number(), ConnectTimeout: time.Millisecond + span(time.Millisecond), IdleTimeout: span(time.Millisecond),
 		FirstByteTimeout: span(time.Millisecond), HalfClosedTimeout: span(time.Millisecond), StallTimeout: span(time.Millisecond), Lifetime: span(time.Millisecond),
 		FastClose: balance.FastClose(r.IntN(4)),
@@ -167,6 +172,12 @@ func randomState(t *testing.T, r *rand.Rand, w *fakeWorld) State {
 		if s.Plan.Lists, err = s.Plan.Lists.Append(r.IntN(10), entry); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if s.Plan.Exempting {
+		s.Plan.ExemptACL = r.IntN(10)
+	}
+	if flag() {
+		s.Plan.Limits.Rate = affinity.Rate{Count: uint32(1 + r.IntN(10_000)), Per: []uint32{1, 60, 3600}[r.IntN(3)], Burst: 1}
 	}
 	for range r.IntN(6) {
 		v := server()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pen/internal/balance"
+	"pen/internal/config"
 	"pen/internal/web"
 )
 
@@ -54,6 +55,10 @@ func (o outlook) Settings() []web.Group {
 			{Name: "transparent", Value: onOff(p.Transparent)}, {Name: "idlers", Value: strconv.Itoa(p.Idlers)},
 			{Name: "queue", Value: strconv.Itoa(p.Queue)}, {Name: "queue-timeout", Value: seconds(p.QueueTimeout)}, {Name: "on-no-server", Value: p.OnNoServer.String()}, {Name: "dummy", Value: onOff(p.Dummy)},
 		}},
+		{Title: "What one client may have", Settings: []web.Setting{
+			{Name: "client-conns", Value: orAny(p.Limits.Conns)}, {Name: "client-rate", Value: p.Limits.Rate.String()}, {Name: "client-limit", Value: p.OverLimit.String()},
+			{Name: "client-exempt", Value: exempt(p)}, {Name: "tarpit-time", Value: seconds(opt.TarpitTime)}, {Name: "tarpit-max", Value: tarpitMax(opt, p)},
+		}},
 		{Title: "Loops and bytes", Settings: []web.Setting{
 			{Name: "loops", Value: strconv.Itoa(d.budget.Loops)}, {Name: "cpus", Value: orNone(opt.CPUs)}, {Name: "steer", Value: opt.Steer}, {Name: "poller", Value: opt.Poller},
 			{Name: "shortcuts", Value: opt.Shortcuts}, {Name: "splice", Value: opt.Splice}, {Name: "pipe-size", Value: strconv.Itoa(opt.PipeSize)}, {Name: "pipes", Value: strconv.Itoa(d.budget.Pipes)},
@@ -74,6 +79,27 @@ func acceptRate(p *balance.Plan) string {
 		return "any"
 	}
 	return fmt.Sprintf("%d/s, %d at once", p.AcceptRate, p.AcceptBurst)
+}
+
+func orAny(n int) string {
+	if n == 0 {
+		return "any"
+	}
+	return strconv.Itoa(n)
+}
+
+func exempt(p *balance.Plan) string {
+	if !p.Exempting {
+		return "none"
+	}
+	return "list " + strconv.Itoa(p.ExemptACL)
+}
+
+func tarpitMax(o *config.Options, p *balance.Plan) string {
+	if o.TarpitMax == 0 {
+		return strconv.Itoa(p.MaxConns/10) + ", a tenth"
+	}
+	return strconv.Itoa(o.TarpitMax)
 }
 
 func onOff(on bool) string {

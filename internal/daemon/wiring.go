@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,6 +65,7 @@ func (d *Daemon) loops() (loop.Config, error) {
 	return loop.Config{
 		Congestion: everywhere, LoopbackCongestion: loopback, Shortcuts: o.Shortcuts == "on",
 		Backlog: o.Backlog, AcceptBatch: o.AcceptBatch, Loops: n, CPUs: pinned, Steer: steer, Poller: o.Poller,
+		TarpitTime: o.TarpitTime, TarpitMost: o.TarpitMax,
 		Splice: mode, PipeSize: o.PipeSize, Pipes: d.budget.Pipes, Log: d.log,
 		NewFilter: func(client netip.Addr) loop.Filter { return forwarded.New(client, "http") },
 	}, nil
@@ -85,7 +87,12 @@ func (d *Daemon) state() (*control.State, error) {
 			AcceptRate: o.AcceptRate.PerSecond, AcceptBurst: o.AcceptRate.Burst,
 			NoDelay: !o.Nagle, Keepalive: o.Keepalive, UserTimeout: o.UserTimeout, Forwarded: o.Forwarded,
 			Queue: o.Queue, QueueTimeout: o.QueueTimeout, OnNoServer: onNoServer,
+			Limits: affinity.Limits{Conns: o.ClientConns}, OverLimit: balance.Answer(slices.Index(balance.Answers[:], o.ClientLimit)),
+			Exempting: o.ClientExempt >= 0, ExemptACL: max(o.ClientExempt, 0),
 		},
+	}
+	if err := s.Plan.Limits.Rate.Set(o.ClientRate); err != nil {
+		return nil, config.Misjudged("client-rate", err)
 	}
 	if d.geo != nil { // not a nil *GeoIP in an interface
 		s.Plan.Countries = d.geo

@@ -56,6 +56,9 @@ func TestBadInput(t *testing.T) {
 		{"unknown splice mode", []string{"--splice", "perhaps", port, server}, usage, "perhaps"},
 		{"unknown check", []string{"--check", "icmp", port, server}, usage, "icmp"},
 		{"bad prefix", []string{"--track-prefix", "33/64", port, server}, usage, "33"},
+		{"bad client rate", []string{"--client-rate", "20", port, server}, usage, "--client-rate"},
+		{"client rate out of range", []string{"--client-rate", "10001/s", port, server}, usage, "10001/s"},
+		{"bad answer to clients over a limit", []string{"--client-limit", "drop", port, server}, usage, "drop"},
 		{"bad pipe size", []string{"--pipe-size", "5000", port, server}, usage, "5000"},
 		{"bad emergency server", []string{"-e", "127.0.0.1:99999", port, server}, usage, "99999"},
 	}

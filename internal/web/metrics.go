@@ -104,6 +104,7 @@ var plainCounts = map[string]*prometheus.Desc{
 	"accept_pauses":       metric("accept_pauses_total", "Times that accepting rested for want of descriptors or memory."),
 	"limit_reached":       metric("limit_reached_total", "Times that accepting stopped at the connection limit."),
 	"accept_rate_reached": metric("accept_rate_reached_total", "Times that accepting stopped at the accept rate."),
+	"tarpitted":           metric("tarpitted_total", "Connections held in the tarpit because their client asks for too much."),
 	"stale_events":        metric("stale_events_total", "Events for a descriptor that had a new owner: harmless."),
 
 	"clients_returned": metric("clients_returned_total", "Connections of clients that the client table knew with a server of the configuration."),
