@@ -334,15 +334,8 @@ func TestSoakInChaos(t *testing.T) {
 			t.Errorf("server %s got bytes that nobody sent: %s", v.address, v.out.tail())
 		}
 	}
-	figures := s.figures()
-	sum := 0
-	var causes []string
-	for name, n := range figures {
-		if cause, ok := strings.CutPrefix(name, "ended_"); ok && n > 0 {
-			sum += n
-			causes = append(causes, fmt.Sprint(cause, " ", n))
-		}
-	}
+	figures := s.pen.figures()
+	sum, causes := endings(figures)
 	if sum != figures["accepted"] {
 		t.Errorf("%d connections were accepted and %d ended with a cause: %v", figures["accepted"], sum, causes)
 	}
@@ -357,12 +350,12 @@ func TestSoakInChaos(t *testing.T) {
 var figure = regexp.MustCompile(`([a-z_]+)=(\d+)`)
 
 // figures are pen's totals, from the log after USR1.
-func (s *soak) figures() map[string]int {
-	said := len(s.pen.log.String())
-	s.pen.signal(syscall.SIGUSR1)
+func (b *balancer) figures() map[string]int {
+	said := len(b.log.String())
+	b.signal(syscall.SIGUSR1)
 	found := map[string]int{}
-	eventually(s.t, patience, "pen logs its totals", func() bool {
-		for lines := bufio.NewScanner(strings.NewReader(s.pen.log.String()[said:])); lines.Scan(); {
+	eventually(b.t, patience, "pen logs its totals", func() bool {
+		for lines := bufio.NewScanner(strings.NewReader(b.log.String()[said:])); lines.Scan(); {
 			if strings.Contains(lines.Text(), ": totals ") && strings.Contains(lines.Text(), "ended_server_lost=") {
 				for _, m := range figure.FindAllStringSubmatch(lines.Text(), -1) {
 					found[m[1]], _ = strconv.Atoi(m[2])
