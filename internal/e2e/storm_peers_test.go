@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,12 +47,22 @@ const (
 	greeting = "hello\n" // answered at once, any number of times on a connection
 	swallow  = "up\n"    // the server reads this much more, and then nothing
 	spout    = "down\n"  // the server sends without an end, to a client that soon reads nothing
-	moved    = 64 << 10  // bytes that a transfer carries before it stalls
+	moved    = 16 << 10  // bytes that a transfer carries before it stalls
 )
+
+// stormSocket gives a socket small buffers, and segments of the size that networks have. The loopback's are 64 KiB, and the kernel's buffers on pen's side, ten segments and more, would be so large that
+// a few thousand stalled transfers used up the memory that the machine has for TCP (tcp_mem), and it would reset connections, anybody's.
+func stormSocket(fd uintptr) {
+	const size, segment = 8 << 10, 1400 // bytes; the kernel doubles the first
+	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, size)
+	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, size)
+	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment)
+}
 
 // stormServer answers greetings and holds what is stalled until USR1.
 func stormServer(address string) error {
-	ln, err := net.Listen("tcp", address)
+	l := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return raw.Control(stormSocket) }}
+	ln, err := l.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -147,7 +158,7 @@ func (a *attacker) stand(act func(i int, c conn) error) (all []conn) {
 	for range 128 { // filling what stalls takes a tenth of a second each
 		workers.Go(func() {
 			for i := int(turn.Add(1)) - 1; i < a.n; i = int(turn.Add(1)) - 1 {
-				c, err := connect(loopback(stormAddress+i%256), a.to, smallBuffers)
+				c, err := connect(loopback(stormAddress+i%256), a.to, stormSocket)
 				if err == nil {
 					err = act(i, c)
 				}
