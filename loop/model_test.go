@@ -264,6 +264,7 @@ func (p *play) lapse() {
 	}
 	p.cut = true
 	p.pass(lapseTime)
+	p.pass(2 * lingerTime) // which is what is given to those who have yet to take the last bytes
 	if n := p.Live(); n != 0 {
 		p.t.Errorf("%d connections are left when the idle timeout has passed: %v", n, p.state())
 	}

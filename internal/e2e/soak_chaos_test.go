@@ -354,7 +354,7 @@ func TestSoakInChaos(t *testing.T) {
 		}
 	}
 	figures := s.pen.figures()
-	ended, causes := endings(figures)
+	ended, causes := causesOf(figures)
 	if ended != figures["accepted"] {
 		t.Errorf("%d connections were accepted and %d ended with a cause: %v", figures["accepted"], ended, causes)
 	}

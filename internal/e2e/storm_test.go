@@ -45,24 +45,24 @@ var favoured = []string{"nice", "-n", "-20"}
 //
 // As in TestControlPortUnderSiege rounds of three kinds take turns: no storm, one laid to another pen with the same servers, and one laid to the pen that serves. The storm takes as much from the machine
 // in the second as in the third, since its rate is fixed. Eight clients ask as fast as they are answered: four with a connection for each question, four with one for all.
-func TestSlowLorises(t *testing.T) {
+func TestStormOfLorises(t *testing.T) {
 	storm{kind: "loris", n: sized(300, stormConns), rate: sized(50, 1000), sockets: 2, each: idleConn, lasting: true, may: "client_fin client_reset"}.weather(t)
 }
 
-func TestStalledTransfers(t *testing.T) {
+func TestStormOfStalls(t *testing.T) {
 	storm{kind: "stall", n: sized(100, 5000), rate: 1, sockets: 2, each: stalledConn, lasting: true, may: "client_fin client_reset server_reset"}.weather(t)
 }
 
-func TestFloodFromManyAddresses(t *testing.T) {
+func TestStormOfAddresses(t *testing.T) {
 	storm{kind: "flood", n: sized(1000, 50_000), rate: sized(1000, 2500), may: "client_fin"}.weather(t)
 }
 
-func TestConnectAndClose(t *testing.T) {
+func TestStormOfConnects(t *testing.T) {
 	storm{kind: "hurry", n: sized(1000, 50_000), rate: sized(1000, 2500), may: "client_fin client_reset"}.weather(t)
 }
 
 func (s storm) weather(t *testing.T) {
-	rounds, length := sized(2, 40), time.Duration(sized(300, 500))*time.Millisecond
+	rounds, length := sized(3, 40), time.Duration(sized(200, 500))*time.Millisecond
 	if full && s.lasting { // to lay one takes longer than to watch it
 		rounds, length = 6, 2*time.Second
 	}
@@ -144,7 +144,7 @@ func (s storm) weather(t *testing.T) {
 		}
 		eventually(t, leakLimit, "nobody is there", func() bool { return b.sockets() <= b.idle })
 		figures := b.figures()
-		ended, causes := endings(figures)
+		ended, causes := causesOf(figures)
 		if ended != figures["accepted"] {
 			t.Errorf("%d connections were accepted and %d ended with a cause: %v", figures["accepted"], ended, causes)
 		}
@@ -163,8 +163,8 @@ func (s storm) weather(t *testing.T) {
 	})
 }
 
-// endings sums up the causes among pen's totals, and lists them with their numbers.
-func endings(figures map[string]int) (sum int, causes []string) {
+// causesOf sums up the causes among pen's totals, and lists them with their numbers.
+func causesOf(figures map[string]int) (sum int, causes []string) {
 	for name, n := range figures {
 		if cause, ok := strings.CutPrefix(name, "ended_"); ok && n > 0 {
 			sum += n
