@@ -49,16 +49,24 @@ const (
 	doClose
 	doReset
 	doShutReset // both before anybody can see the first
+	doDoze      // nothing is said for a while, though not for long enough to be idle
+	doLapse     // nothing is said until the idle timeout is over: time passes for the loop, and for nobody else
 )
 
 func (a action) String() string {
-	return [...]string{"writes", "reads", "pauses", "shuts down writing", "closes", "resets", "shuts down writing and resets"}[a]
+	return [...]string{"writes", "reads", "pauses", "shuts down writing", "closes", "resets", "shuts down writing and resets", "dozes", "lets the idle timeout pass"}[a]
 }
 
 // actions gives each way to behave its share; the endings are rare, or most connections would be short.
 var actions = [16]action{doWrite, doWrite, doWrite, doWrite, doWrite, doRead, doRead, doRead, doPause, doPause, doPause, doShut, doShut, doClose, doReset, doShutReset}
 
+// The pauses of which the upper bits, all but the side's, are these become waits that the loop's timers see.
+const dozing, lapsing = 6 << 4, 7 << 4
+
 const maxOps = 60
+
+// idleTimeout is the loop's, dozeTime less, and lapseTime more than anything it waits for.
+const idleTimeout, dozeTime, lapseTime = time.Minute, 40 * time.Second, 100 * time.Second
 
 func decode(b []byte) scenario {
 	at := func(i int) int {
@@ -80,7 +88,14 @@ func decode(b []byte) scenario {
 		most = 15
 	}
 	for i := 2; i+1 < len(b) && len(s.ops) < maxOps; i += 2 {
-		s.ops = append(s.ops, op{side: at(i) >> 7, do: actions[at(i)%16], n: 1<<(at(i+1)%(most+1)) + at(i+1)/(most+1)})
+		o := op{side: at(i) >> 7, do: actions[at(i)%16], n: 1<<(at(i+1)%(most+1)) + at(i+1)/(most+1)}
+		switch upper := at(i) & (7 << 4); {
+		case o.do == doPause && upper == dozing:
+			o.do = doDoze
+		case o.do == doPause && upper == lapsing:
+			o.do = doLapse
+		}
+		s.ops = append(s.ops, o)
 	}
 	return s
 }
@@ -133,6 +148,10 @@ type play struct {
 	sides [2]*actor
 	farm  *farm
 	buf   []byte
+
+	dozed bool // once is short of the timeout, twice might not be
+	cut   bool // the idle timeout has passed: the connection is over, whatever was on its way
+	idle  bool // and that was what ended it
 }
 
 // run plays a scenario and holds what happens against the model.
@@ -142,7 +161,8 @@ func (s scenario) run(t *testing.T) {
 	if s.unix[serverSide] {
 		p.farm = newUnixFarm(t)
 	}
-	p.rig = newRig(t, s.poller, []string{p.farm.addr}, func(c *Config, _ *balance.Plan) {
+	p.rig = newRig(t, s.poller, []string{p.farm.addr}, func(c *Config, plan *balance.Plan) {
+		plan.IdleTimeout = idleTimeout
 		c.Loops, c.Splice, c.Pipes, c.PipeSize, c.Shortcuts = 1, s.mode, s.pipes, s.pipeSize, !s.plain
 		if s.unix[clientSide] {
 			c.Endpoint = Endpoint{Path: temporary(t)}
@@ -203,6 +223,13 @@ func (p *play) act(o op) {
 		p.read(a, o.n)
 	case doPause:
 		time.Sleep(time.Millisecond) // the peers' own pace
+	case doDoze:
+		if !p.dozed {
+			p.dozed = true
+			p.pass(dozeTime)
+		}
+	case doLapse:
+		p.lapse()
 	case doShut:
 		a.shut = true
 		a.fd.shut()
@@ -218,6 +245,28 @@ func (p *play) act(o op) {
 			a.fd.reset()
 		}
 		a.gone, a.clean = true, a.got == a.other.sent && !a.rst
+	}
+}
+
+// pass has time pass for the loop.
+func (p *play) pass(d time.Duration) {
+	p.connected() // before, it is not the idle timeout that runs
+	p.ask(func(l *Loop) {
+		l.cfg.epoch = l.cfg.epoch.Add(-d)
+		l.tick()
+	})
+}
+
+// lapse lets the idle timeout pass. After it there is no connection, whatever state it was in.
+func (p *play) lapse() {
+	if client, server := p.sides[clientSide], p.sides[serverSide]; !p.cut {
+		p.idle = !client.shut && !client.gone && !server.shut && !server.gone
+	}
+	p.cut = true
+	p.pass(lapseTime)
+	p.pass(2 * lingerTime) // which is what is given to those who have yet to take the last bytes
+	if n := p.Live(); n != 0 {
+		p.t.Errorf("%d connections are left when the idle timeout has passed: %v", n, p.state())
 	}
 }
 
@@ -250,7 +299,7 @@ func (p *play) read(a *actor, n int) {
 			p.failed(a, "read", e)
 		case m == 0:
 			a.eof = true
-			if !a.other.shut && !a.other.gone {
+			if !a.other.shut && !a.other.gone && !p.cut {
 				p.t.Errorf("the %s reads an end of file after %d bytes, the %s has not ended", a.name, a.got, a.other.name)
 			}
 			if p.owed(a) && a.got != a.other.sent {
@@ -272,12 +321,12 @@ func (p *play) read(a *actor, n int) {
 	}
 }
 
-// owed reports whether a side is to get every byte of the other's: nobody has reset, and nobody has closed with bytes unread or still to come.
-func (p *play) owed(a *actor) bool { return !a.other.gone || a.other.clean }
+// owed reports whether a side is to get every byte of the other's: nobody has reset, nobody has closed with bytes unread or still to come, and time has not run out.
+func (p *play) owed(a *actor) bool { return !p.cut && (!a.other.gone || a.other.clean) }
 
 func (p *play) failed(a *actor, what string, e syscall.Errno) {
 	a.err = e
-	if !a.other.gone {
+	if !a.other.gone && !p.cut {
 		p.t.Errorf("the %s's %s ends with %v, the %s is well", a.name, what, e, a.other.name)
 	}
 }
@@ -299,7 +348,7 @@ func (p *play) finish() {
 		return a.eof || a.err != 0
 	})
 	for _, a := range p.sides {
-		if !a.gone && a.other.rst {
+		if !a.gone && a.other.rst && !p.cut {
 			p.told(a)
 		}
 	}
@@ -387,6 +436,9 @@ func (p *play) audit() {
 	}
 	if ended != 1 || totals.Counts[account.Accepted] != 1 {
 		p.t.Errorf("%d connections accepted and %d ended, expected 1: %v", totals.Counts[account.Accepted], ended, totals.Attrs())
+	}
+	if idle := totals.Ended[account.Idle] == 1; idle != p.idle && (p.idle || !p.cut) {
+		p.t.Errorf("ended by the idle timeout: %v, expected %v: %v", idle, p.idle, totals.Attrs())
 	}
 	slot := p.slots.Get(p.plan.Servers[0].ID)
 	client, server := p.sides[clientSide], p.sides[serverSide]

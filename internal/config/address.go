@@ -184,7 +184,8 @@ func cutHost(text string) (host, rest string, more bool, err error) {
 		return host, rest, more, nil
 	}
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Is6() {
-		return "", "", false, fmt.Errorf("an IPv6 address must stand in brackets, as in [%s]:80", text)
+		quoted := strconv.Quote(text) // a zone may hold anything, also what would end the line
+		return "", "", false, fmt.Errorf("an IPv6 address must stand in brackets, as in [%s]:80", quoted[1:len(quoted)-1])
 	}
 	host, rest, more = strings.Cut(text, ":")
 	return host, rest, more, nil

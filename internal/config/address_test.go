@@ -69,6 +69,7 @@ func TestParseServerRefuses(t *testing.T) {
 		{"www1:80:0:0:0:0:0", isShape},
 		{"::1", "an IPv6 address must stand in brackets, as in [::1]:80"},
 		{"2001:db8::1:80", "an IPv6 address must stand in brackets, as in [2001:db8::1:80]:80"},
+		{"::%a\n", `an IPv6 address must stand in brackets, as in [::%a\n]:80`},
 		{"[::1", isBraced},
 		{"[10.0.0.1]:80", isBraced},
 		{"[www1]:80", isBraced},

@@ -131,7 +131,28 @@ func (in *Interpreter) Batch(lines ...string) error {
 			all = append(all, fmt.Errorf("reply to command %q: %w", line, err))
 		}
 	}
-	return errors.Join(all...)
+	return together(all)
+}
+
+// several is more than one error at once, told in one line: what a log, a terminal and a reply have for an error.
+type several []error
+
+func (all several) Error() string {
+	var texts []string
+	for _, err := range all {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (all several) Unwrap() []error { return all }
+
+// together is all errors in one; nil if there are none.
+func together(all []error) error {
+	if len(all) == 0 {
+		return nil
+	}
+	return several(all)
 }
 
 // Load runs the lines of a file, as the operator. All of it, with what it includes, is one step: the first word that fails is the error,

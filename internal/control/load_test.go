@@ -39,16 +39,17 @@ func TestABadFileChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, bad := range map[string]string{
-		`:4: unknown word "frob"`:                                       "frob 3",
-		`:4: blacklist: "abc" is not a whole number`:                    "blacklist abc",
-		`:4: server: frob: unknown setting`:                             "server 0 frob 3",
-		`:4: server: address: look up nowhere`:                          "server 0 address nowhere",
-		`:4: no: "frob" cannot be negated`:                              "no frob",
-		`:4: ssl_ciphers: not supported yet: ssl_ciphers`:               "ssl_ciphers ALL",
-		`:4: include: ` + inner + `:2: acl: acl: bogus address 'bogus'`: "include " + inner,
-		`Can't read config file '/nonexistent'`:                         "include /nonexistent",
-		`more than 16 files deep`:                                       "include " + loop,
-		`line is longer than 4095 bytes`:                                "# " + strings.Repeat("x", 4094),
+		`:4: unknown word "frob"`:                    "frob 3",
+		`:4: blacklist: "abc" is not a whole number`: "blacklist abc",
+		`:4: server: frob: unknown setting`:          "server 0 frob 3",
+		`:4: server: frob: unknown setting of a server, with value "3"; grob: value is missing`: "server 0 frob 3 grob",
+		`:4: server: address: look up nowhere`:                                                  "server 0 address nowhere",
+		`:4: no: "frob" cannot be negated`:                                                      "no frob",
+		`:4: ssl_ciphers: not supported yet: ssl_ciphers`:                                       "ssl_ciphers ALL",
+		`:4: include: ` + inner + `:2: acl: acl: bogus address 'bogus'`:                         "include " + inner,
+		`Can't read config file '/nonexistent'`:                                                 "include /nonexistent",
+		`more than 16 files deep`:                                                               "include " + loop,
+		`line is longer than 4095 bytes`:                                                        "# " + strings.Repeat("x", 4094),
 	} {
 		err := in.Load(file(t, "# comment", "server 0 blacklist 100 drain", "blacklist 99", bad, "close 1", "mode"))
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -56,7 +56,7 @@ func setServer(e *edit, args []string) error {
 		}
 		rest = rest[2:]
 	}
-	return errors.Join(all...)
+	return together(all)
 }
 
 func serverArgument(args []string) (int, error) {

@@ -166,13 +166,6 @@ func TestControlPortUnderSiege(t *testing.T) {
 				rates[kind] = append(rates[kind], rate(ports[kind]))
 			}
 		}
-		ratios := func(a, b []float64) (all []float64) {
-			for n := range a {
-				all = append(all, a[n]/b[n])
-			}
-			slices.Sort(all)
-			return all
-		}
 		kept := ratios(rates[2], rates[1])
 		low, high := medianBetween(kept)
 		shown(t, "%s: siege of the control port, %d rounds of each kind of %v or more: %.0f connections/s without one, %.0f beside one of another pen, %.0f under it; under it against beside it %.3f (95 %% sure: %.3f to %.3f), against none %.3f",
@@ -195,6 +188,15 @@ func TestControlPortUnderSiege(t *testing.T) {
 			t.Errorf("afterwards the port says %q", got)
 		}
 	})
+}
+
+// ratios are those of the rounds of one kind to those of another, round by round, sorted.
+func ratios(a, b []float64) (all []float64) {
+	for n := range a {
+		all = append(all, a[n]/b[n])
+	}
+	slices.Sort(all)
+	return all
 }
 
 // median is the middle one, or the mean of the two in the middle.
