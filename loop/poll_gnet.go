@@ -2,11 +2,13 @@ package loop
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
+	"github.com/panjf2000/gnet/v2/pkg/logging"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 
 	"pen/internal/sys"
@@ -25,7 +27,20 @@ type gnetPoller struct {
 	rung atomic.Bool
 }
 
+// hush keeps gnet from writing to stderr in its own form, with a stack each time, what failed is told of.
+var hush = sync.OnceFunc(func() { logging.SetDefaultLoggerAndFlusher(silence{}, nil) })
+
+// silence is a logger for gnet.
+type silence struct{}
+
+func (silence) Debugf(string, ...any) {}
+func (silence) Infof(string, ...any)  {}
+func (silence) Warnf(string, ...any)  {}
+func (silence) Errorf(string, ...any) {}
+func (silence) Fatalf(string, ...any) {}
+
 func openGnetPoller() (poller, error) {
+	hush()
 	bell, err := sys.NewEventFD()
 	if err != nil {
 		return nil, err
