@@ -54,6 +54,7 @@ type exam struct {
 	thread int
 	inj    *injector
 	log    string // of endings
+	before int    // endings in it that are not the scene's
 }
 
 // arm makes the call fail from here on.
@@ -81,7 +82,7 @@ func (x *exam) endings() (causes []string) {
 			causes = append(causes, l.Cause)
 		}
 	}
-	return causes
+	return causes[min(x.before, len(causes)):]
 }
 
 // established is a client with its server.
@@ -315,9 +316,12 @@ func comes(x *exam) string {
 	return seen(c.exchange())
 }
 
-// rest waits until the loop's timerfd is disarmed, as it is a second after the last that needed it.
+// rest waits until the loop's timerfd is disarmed, as it is a second after the last client.
 func (x *exam) rest() {
 	x.t.Helper()
+	mustVisit(x.t, loopback(4), x.address)
+	eventually(x.t, patience, "the visit's ending is logged", func() bool { return len(x.endings()) > 0 })
+	x.before = 1
 	eventually(x.t, patience, "the clock stands", func() bool {
 		names, _ := filepath.Glob(x.path("fdinfo/*"))
 		return slices.ContainsFunc(names, func(name string) bool {
