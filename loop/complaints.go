@@ -33,12 +33,14 @@ func remedy(e syscall.Errno) string {
 		return "raise fs.epoll.max_user_watches"
 	case syscall.ENOMEM, syscall.ENOBUFS:
 		return "give the machine memory, or lower -x"
-	case syscall.EADDRNOTAVAIL, syscall.EAGAIN:
+	case syscall.EADDRNOTAVAIL:
 		return "widen net.ipv4.ip_local_port_range"
+	case syscall.EAGAIN:
+		return "give the server's Unix socket a longer backlog, or widen net.ipv4.ip_local_port_range"
 	case syscall.EPERM, syscall.EACCES:
 		return "look at the machine's own rules: firewall, security module, permissions"
 	}
-	return "none known: it is forgotten when this is over"
+	return "none known, please report it"
 }
 
 // refusal names the call that an errno is the answer of; nil if there is none.
