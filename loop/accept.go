@@ -17,6 +17,9 @@ const (
 // rightGuesses is after how many a larger guess is tried: one accept in vain for so many batches. A full backlog of 500 is taken in about a hundred batches all the same, each with whatever else happened.
 const rightGuesses = 16
 
+// futileAccepts is after how many connections in a row that were gone, or forbidden, accepting rests. A rule of a security module keeps the connection that it forbids at the head of the queue.
+const futileAccepts = 64
+
 // listener is a loop's share of the address clients connect to.
 type listener struct {
 	fd     *sys.FD
@@ -25,6 +28,7 @@ type listener struct {
 	muted  bool          // refuses clients (Suspend)
 	guess  int           // how many connections are likely to be waiting when some are, at least 1
 	right  int           // how often in a row at least that many were
+	futile int           // accepts in a row that brought an error of one connection only
 	rested time.Duration // the last rest; 0 once a connection was accepted
 	until  uint32        // tick at which the rest is over
 	paused bool          // out of descriptors or memory: rest until the timer, or until a connection closes
@@ -37,8 +41,9 @@ type listener struct {
 // accept takes the connections that are likely to be waiting, a batch at most. If there are more the poller says so, and next time more are taken for likely.
 func (l *Loop) accept() {
 	ln := &l.listener
-	if ln.deaf {
-		return // reported before it was taken out
+	if ln.deaf { // reported before it was taken out; unless that was refused
+		l.poll.remove(ln.fd.Int())
+		return
 	}
 	if taken := l.take(ln.guess, l.gate.pace.Load()); taken < ln.guess {
 		ln.guess, ln.right = max(taken, 1), 0
@@ -65,7 +70,7 @@ func (l *Loop) take(most int, p *pace) (taken int) {
 		}
 		fd, peer, e := sys.Accept(ln.fd.Int())
 		if e == 0 {
-			ln.rested = 0
+			ln.rested, ln.futile = 0, 0
 			l.begin(l.open(fd, peer))
 			continue
 		}
@@ -78,6 +83,9 @@ func (l *Loop) take(most int, p *pace) (taken int) {
 			return taken
 		case acceptRetry:
 			l.ledger.Add(account.AcceptErrors, 1)
+			if ln.futile++; ln.futile > futileAccepts {
+				l.rest(e)
+			}
 		case acceptRest:
 			l.ledger.Add(account.AcceptErrors, 1)
 			l.rest(e)
@@ -100,8 +108,11 @@ func (l *Loop) hear() {
 	if !ln.deaf || ln.muted || ln.paused || ln.paced || l.starved.waiting.Load() || ln.fd.Int() < 0 {
 		return
 	}
-	if l.poll.add(ln.fd.Int(), 0, wantAccept) == nil { // else at the next turn
+	switch e := l.poll.add(ln.fd.Int(), 0, wantAccept); e {
+	case 0, syscall.EEXIST: // it was never taken out
 		ln.deaf = false
+	default: // nothing else would wake an idle loop to try again
+		l.rest(e)
 	}
 }
 
@@ -153,7 +164,7 @@ func (l *Loop) rest(e syscall.Errno) {
 	l.deafen()
 	l.ledger.Add(account.AcceptPauses, 1)
 	if l.complaints.allow(l.now()) {
-		l.log.Warn("accepting pauses", "error", e, "connections", l.live, "remedy", "raise the descriptor limit (ulimit -n) or lower -x")
+		l.log.Warn("accepting pauses", "error", e, "connections", l.live, "remedy", remedy(e))
 	}
 	l.keepTime()
 }

@@ -173,6 +173,8 @@ type rounds struct {
 
 func (h *rounds) event(int, uint16, uint32) {}
 
+func (h *rounds) failed(syscall.Errno) {}
+
 func (h *rounds) turn() bool {
 	h.turns++
 	h.poll.soon()

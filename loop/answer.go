@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"syscall"
+
 	"pen/internal/account"
 	"pen/internal/sys"
 )
@@ -11,7 +13,7 @@ const dummyAnswer = "HTTP/1.0 200 OK\r\nContent-Length: 15\r\nContent-Type: text
 // answer plays the server for a client that has sent something: one fixed answer, whatever it was.
 func (l *Loop) answer(c *conn) {
 	if !c.client.readable || !l.discardSome(&c.client) {
-		if l.watch(&c.client, false) != nil {
+		if l.watch(&c.client, false) != 0 {
 			l.close(c, account.Local)
 		}
 		return
@@ -21,11 +23,11 @@ func (l *Loop) answer(c *conn) {
 	l.close(c, account.Answered)
 }
 
-// discardSome reads and drops what is there, and reports whether there was anything, the end included.
+// discardSome reads and drops what is there, and reports whether there was anything, the end and an error included.
 func (l *Loop) discardSome(e *end) bool {
-	n, errno := sys.Recv(int(e.fd), l.buf)
-	if errno != 0 && n == 0 {
+	_, errno := sys.Recv(int(e.fd), l.buf)
+	if errno == syscall.EAGAIN {
 		e.readable = false
 	}
-	return errno == 0
+	return errno != syscall.EAGAIN
 }

@@ -22,13 +22,23 @@ const (
 // abort ends a connection one end of which is gone by RST or an error. The other end is told by RST as well, but not before it has taken the bytes that came before: RST overtakes and destroys them.
 func (l *Loop) abort(c *conn, gone *end) {
 	c.cause = c.resetBy(gone)
+	if c.cause == account.Local { // its peer knows of nothing, and could take an end of file for the end of what was to be said
+		sys.ResetOnClose(int(gone.fd))
+		if l.complaints.allow(l.now()) {
+			e := syscall.Errno(gone.errno)
+			l.log.Warn("carry", "client", c.peer, "server", c.chosen.Name, "error", e, "blame", "local", "remedy", remedy(e))
+		}
+	}
 	l.startLinger(c, gone, byReset)
 }
 
 // resetBy is the cause when an end is gone by an error: its errno tells a peer that said so from one that fell silent.
 func (c *conn) resetBy(gone *end) account.Cause {
-	lost := syscall.Errno(gone.errno) == syscall.ETIMEDOUT
+	e := syscall.Errno(gone.errno)
+	lost := isLost(e)
 	switch {
+	case isOurs(e):
+		return account.Local
 	case gone == &c.server && lost:
 		return account.ServerLost
 	case gone == &c.server:
@@ -74,7 +84,7 @@ func (l *Loop) linger(c *conn) {
 	case late, to.broken, failure(s) != 0, c.ending == byReset && unsent(s) == 0, c.ending == byFin && l.discard(s):
 		l.close(c, c.cause)
 	default:
-		if c.ending == byFin && l.watch(s, false) != nil {
+		if c.ending == byFin && l.watch(s, false) != 0 {
 			l.close(c, account.Local)
 			return
 		}

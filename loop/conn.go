@@ -2,6 +2,7 @@ package loop
 
 import (
 	"net/netip"
+	"syscall"
 
 	"pen/internal/account"
 	"pen/internal/balance"
@@ -214,14 +215,14 @@ func (l *Loop) enter(e *end) {
 }
 
 // watch asks the poller for events of an end, those of writability too if out is set. What already holds is reported at once.
-func (l *Loop) watch(e *end, out bool) error {
+func (l *Loop) watch(e *end, out bool) syscall.Errno {
 	want, events := watchingReads, uint32(wantRead)
 	if out {
 		want, events = watchingBoth, wantBoth
 	}
 	before := e.watching
 	if want <= before {
-		return nil
+		return 0
 	}
 	e.watching = want
 	if before == unwatched {

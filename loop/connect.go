@@ -40,10 +40,9 @@ func (l *Loop) connect(c *conn, now int64) {
 		}
 		if inProgress(e) {
 			l.schedule(c)
-			if l.watch(&c.server, true) == nil {
+			if e = l.watch(&c.server, true); e == 0 {
 				return
 			}
-			e = syscall.ENOMEM
 		}
 		if e == 0 {
 			l.established(c)
@@ -102,7 +101,7 @@ func (l *Loop) unserved(c *conn) account.Cause {
 		return account.AtLimit
 	case s.last == nil:
 		return account.NoServer
-	case ours(s.failure):
+	case !blamed(s.failure):
 		return account.Local
 	case s.failure == syscall.ETIMEDOUT:
 		return account.ConnectTimedOut
@@ -125,8 +124,8 @@ func (l *Loop) dial(c *conn) syscall.Errno {
 	c.tuned = to.Path != ""
 	if to.Path == "" {
 		if name := l.cfg.congestion(to.IP.Addr()); name != "" {
-			if e := sys.SetCongestion(fd, name); e != 0 {
-				return e
+			if e := sys.SetCongestion(fd, name); e != 0 && l.complaints.allow(l.now()) { // it goes without
+				l.log.Warn("congestion control", "name", name, "server", c.chosen.Name, "error", e)
 			}
 		}
 		if !l.cfg.Shortcuts {
@@ -167,7 +166,7 @@ func (l *Loop) greet(c *conn) syscall.Errno {
 		p = h.tail.buf
 	case !h.eof && c.client.readable:
 		var e syscall.Errno
-		if p, e = l.receive(c, h, &c.client); e != 0 && e != syscall.EAGAIN {
+		if p, e = l.receive(c, h, &c.client); e != 0 && e != syscall.EAGAIN && !isOurs(e) {
 			c.client.reset, c.client.errno = true, uint8(e) // the kernel tells it once, and the connection's end is forward's to decide
 		}
 	}
@@ -279,11 +278,11 @@ func (l *Loop) undial(c *conn, e syscall.Errno) {
 		c.search.last, c.search.failure = server, e
 	}
 	switch {
-	case ours(e):
+	case !blamed(e):
 		l.ledger.Add(account.LocalErrors, 1)
 		l.balancer.Abandoned(server)
 		if l.complaints.allow(l.now()) {
-			l.log.Warn("connect", "server", server.Name, "error", e, "blame", "local")
+			l.log.Warn("connect", "server", server.Name, "error", e, "blame", "local", "remedy", remedy(e))
 		}
 		return
 	case e == syscall.ETIMEDOUT:
@@ -294,16 +293,6 @@ func (l *Loop) undial(c *conn, e syscall.Errno) {
 	if l.balancer.Failed(server, l.now()) {
 		l.log.Warn("blacklisting server", "server", server.Name, "address", server.Addr, "client", c.peer, "error", e, "for", l.balancer.Plan().BlacklistTime)
 	}
-}
-
-// ours tells the connect errors that are no server's fault: descriptors, memory, ports, our own rules. EAGAIN is a Unix socket's full backlog: a busy server, not a dead one.
-func ours(e syscall.Errno) bool {
-	switch e {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.EPERM, syscall.EAGAIN,
-		syscall.EAFNOSUPPORT, syscall.EINVAL:
-		return true
-	}
-	return false
 }
 
 // established starts forwarding: the server stands, and whatever the client has sent already goes out at once. What the server says will be announced: to be read it must be watched anyway.

@@ -74,13 +74,13 @@ func TestNoServerClosesTheClient(t *testing.T) {
 }
 
 func TestOurOwnTroubleIsNoServersFault(t *testing.T) {
-	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.EADDRNOTAVAIL, syscall.ENOMEM} {
-		if !ours(e) {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.EADDRNOTAVAIL, syscall.ENOMEM, syscall.ENOSPC, syscall.EACCES, syscall.EBADF} {
+		if blamed(e) {
 			t.Errorf("%v blames the server", e)
 		}
 	}
 	for _, e := range []syscall.Errno{syscall.ECONNREFUSED, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ECONNRESET, syscall.ENOENT} {
-		if ours(e) {
+		if !blamed(e) {
 			t.Errorf("%v does not blame the server", e)
 		}
 	}

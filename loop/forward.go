@@ -37,14 +37,16 @@ func (l *Loop) carry(c *conn) {
 	if c.down.eof && !c.up.over() {
 		if e := failure(&c.server); e != 0 {
 			l.giveUp(c, &c.up, &c.server, e)
+			if c.state != forwarding {
+				return
+			}
 		}
 	}
 	if c.up.over() && c.down.over() {
 		l.settle(c)
 		return
 	}
-	if l.watch(&c.client, false) != nil || l.watch(&c.server, false) != nil {
-		l.close(c, account.Local)
+	if !l.hold(c, &c.client, false) || !l.hold(c, &c.server, false) {
 		return
 	}
 	carried := c.up.bytes + c.down.bytes
@@ -57,6 +59,16 @@ func (l *Loop) carry(c *conn) {
 	}
 }
 
+// hold watches an end of a connection that forwards, and reports whether it still does.
+func (l *Loop) hold(c *conn, e *end, out bool) bool {
+	errno := l.watch(e, out)
+	if errno != 0 {
+		e.errno = uint8(errno)
+		l.abort(c, e)
+	}
+	return errno == 0
+}
+
 // forward moves one direction on: first out what is in hand, then in what can be read, until the source is empty, the destination full, the direction ended or the budget spent.
 // It may end the connection's forwarding (a reset, or no memory to wait with).
 func (l *Loop) forward(c *conn, h *half, src, dst *end) {
@@ -67,11 +79,11 @@ func (l *Loop) forward(c *conn, h *half, src, dst *end) {
 				l.flush(c, h, dst)
 			}
 			if h.pending() {
-				if l.watch(dst, true) != nil {
-					l.close(c, account.Local)
-					return
+				if l.hold(c, dst, true) {
+					l.await(c, h, waited && h.bytes == before)
 				}
-				l.await(c, h, waited && h.bytes == before)
+			}
+			if h.pending() || c.state != forwarding {
 				return
 			}
 		}
@@ -114,7 +126,11 @@ func (l *Loop) read(c *conn, h *half, src, dst *end, budget int) (n int, e sysca
 	switch {
 	case e == syscall.EAGAIN: // the pipe was empty, so it is the socket that has nothing
 		src.readable = false
-	case e == syscall.EINVAL: // not a byte has moved: this socket cannot be spliced
+	case e == syscall.ENOMEM: // not a byte has moved: it goes with a copy for a while
+		h.flow.NoPipe()
+		l.restPipe(h)
+		return 0, 0
+	case isOurs(e): // not a byte has moved: this socket cannot be spliced (EINVAL), and of anything else a copy tells more
 		h.flow.Refused()
 		l.restPipe(h)
 		return 0, 0
@@ -276,8 +292,12 @@ func (l *Loop) flush(c *conn, h *half, dst *end) {
 // giveUp ends a direction whose destination takes no more. What it held is lost, and what still comes is read and dropped, so that the source is not left blocked.
 // The destination is read to its end all the same: a server that answers and closes without reading its client to the end has still answered.
 func (l *Loop) giveUp(c *conn, h *half, dst *end, e syscall.Errno) {
-	h.broken = true
 	dst.errno = uint8(e)
+	if isOurs(e) { // the destination is well and waits for the rest
+		l.abort(c, dst)
+		return
+	}
+	h.broken = true
 	l.empty(h)
 	if !c.up.eof && !c.down.eof { // no FIN yet; one that is still to be read names the cause after all
 		c.cause = c.resetBy(dst)
@@ -300,7 +320,11 @@ func (l *Loop) finish(c *conn, h *half, dst *end) {
 		return
 	}
 	if other := c.other(h); !other.shut {
-		sys.ShutWrite(int(dst.fd))
+		if e := sys.ShutWrite(int(dst.fd)); e != 0 && e != syscall.ENOTCONN { // that one is gone: an event tells how
+			dst.errno = uint8(e)
+			l.abort(c, dst)
+			return
+		}
 	}
 	l.halve(c)
 }

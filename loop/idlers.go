@@ -49,7 +49,7 @@ func (l *Loop) connectIdler(c *conn) {
 	case e == 0:
 		l.enterState(c, idling)
 		l.idle(c)
-	case inProgress(e) && l.watch(&c.server, true) == nil:
+	case inProgress(e) && l.watch(&c.server, true) == 0:
 		l.schedule(c)
 	default:
 		l.undial(c, e)
@@ -63,7 +63,7 @@ func (l *Loop) idle(c *conn) {
 		l.close(c, account.ServerFin)
 		return
 	}
-	if l.watch(&c.server, false) != nil {
+	if l.watch(&c.server, false) != 0 {
 		l.close(c, account.Local)
 		return
 	}

@@ -3,6 +3,7 @@ package loop
 import (
 	"log/slog"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"pen/internal/account"
@@ -102,10 +103,10 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate, q
 	if lp.spare, err = sys.NewEventFD(); err != nil {
 		return lp, err
 	}
-	if err := lp.poll.addClock(lp.timerfd.Int()); err != nil {
-		return lp, err
+	if e := lp.poll.addClock(lp.timerfd.Int()); e != 0 {
+		return lp, refusal("epoll_ctl add", e)
 	}
-	return lp, lp.poll.add(l.Int(), 0, wantAccept)
+	return lp, refusal("epoll_ctl add", lp.poll.add(l.Int(), 0, wantAccept))
 }
 
 // share splits n things over parts as evenly as whole numbers allow.
@@ -157,6 +158,13 @@ func (l *Loop) handle(fd int, serial uint16, events uint32) {
 		l.tick()
 	default:
 		l.ledger.Add(account.Stale, 1)
+	}
+}
+
+// failed is told that the kernel would not have the loop wait.
+func (l *Loop) failed(e syscall.Errno) {
+	if l.complaints.allow(l.now()) {
+		l.log.Error("wait for events", "error", e, "again in", waitRest)
 	}
 }
 

@@ -222,7 +222,7 @@ func TestSourceAddressIsWhatServersSee(t *testing.T) {
 
 func TestTuningAndLimitChangeWhileRunning(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
-		r := newRig(t, poller, []string{serve(t, echo)}, func(c *Config, _ *balance.Plan) { c.MaxConns = 1 })
+		r := newRig(t, poller, []string{serve(t, echo)}, func(c *Config, _ *balance.Plan) { c.MaxConns, c.Loops = 1, 1 })
 		r.Tune(sys.Tuning{Keepalive: time.Minute})
 		first, second := r.dial(), r.dial()
 		io.WriteString(first, "x")

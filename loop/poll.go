@@ -3,6 +3,7 @@ package loop
 import (
 	"fmt"
 	"syscall"
+	"time"
 
 	"pen/internal/sys"
 )
@@ -21,9 +22,9 @@ const (
 
 // poller waits for events. One goroutine runs it; wake alone may be called from others.
 type poller interface {
-	add(fd int, serial uint16, events uint32) error
-	addClock(fd int) error // a timer to be read from: its events are not traffic
-	mod(fd int, serial uint16, events uint32) error
+	add(fd int, serial uint16, events uint32) syscall.Errno
+	addClock(fd int) syscall.Errno // a timer to be read from: its events are not traffic
+	mod(fd int, serial uint16, events uint32) syscall.Errno
 	remove(fd int) // what was added and is going to be added again; closing removes as well
 	wake()         // the turn hook runs soon, at least once after this call
 	soon()         // the same, asked for by the poller's own goroutine from within a hook
@@ -36,10 +37,16 @@ type poller interface {
 //
 // An event brings back the serial its descriptor was registered with, from a poller that can, so that one of a former owner of the descriptor is told from the present one's. Serial 0 is from a poller
 // that cannot: such an event is no more than a hint.
+//
+// failed is told of a wait that the kernel refused. The poller rests for waitRest, takes its turn and tries again: a loop that cannot wait neither ends nor goes round and round.
 type hooks interface {
 	event(fd int, serial uint16, events uint32)
 	turn() (running bool)
+	failed(e syscall.Errno)
 }
+
+// waitRest is how long a poller rests after a wait that was refused.
+const waitRest = 100 * time.Millisecond
 
 // Pollers names the kinds openPoller takes, the default first.
 var Pollers = []string{"raw", "gnet"}

@@ -1,9 +1,14 @@
 package loop
 
 import (
+	"errors"
+	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
+	"github.com/panjf2000/gnet/v2/pkg/logging"
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 
 	"pen/internal/sys"
@@ -22,7 +27,20 @@ type gnetPoller struct {
 	rung atomic.Bool
 }
 
+// hush keeps gnet from writing to stderr in its own form, with a stack each time, what failed is told of.
+var hush = sync.OnceFunc(func() { logging.SetDefaultLoggerAndFlusher(silence{}, nil) })
+
+// silence is a logger for gnet.
+type silence struct{}
+
+func (silence) Debugf(string, ...any) {}
+func (silence) Infof(string, ...any)  {}
+func (silence) Warnf(string, ...any)  {}
+func (silence) Errorf(string, ...any) {}
+func (silence) Fatalf(string, ...any) {}
+
 func openGnetPoller() (poller, error) {
+	hush()
 	bell, err := sys.NewEventFD()
 	if err != nil {
 		return nil, err
@@ -33,36 +51,46 @@ func openGnetPoller() (poller, error) {
 		return nil, err
 	}
 	p := &gnetPoller{poll: poll, bell: bell}
-	if err := p.add(bell.Int(), 0, wantRead); err != nil {
+	if e := p.add(bell.Int(), 0, wantRead); e != 0 {
 		p.close()
-		return nil, err
+		return nil, refusal("epoll_ctl add", e)
 	}
 	return p, nil
 }
 
-func (p *gnetPoller) add(fd int, _ uint16, events uint32) error {
+func (p *gnetPoller) add(fd int, _ uint16, events uint32) syscall.Errno {
 	at := &netpoll.PollAttachment{FD: fd}
 	if events&sys.Out != 0 {
-		return p.poll.AddReadWrite(at, true)
+		return number(p.poll.AddReadWrite(at, true))
 	}
-	return p.poll.AddRead(at, events&sys.Edge != 0)
+	return number(p.poll.AddRead(at, events&sys.Edge != 0))
 }
 
-func (p *gnetPoller) addClock(fd int) error { return p.add(fd, 0, wantRead) }
+// number is the errno in one of gnet's errors.
+func number(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	e := syscall.EIO
+	errors.As(err, &e)
+	return e
+}
 
-func (p *gnetPoller) mod(fd int, _ uint16, events uint32) error {
+func (p *gnetPoller) addClock(fd int) syscall.Errno { return p.add(fd, 0, wantRead) }
+
+func (p *gnetPoller) mod(fd int, _ uint16, events uint32) syscall.Errno {
 	at := &netpoll.PollAttachment{FD: fd}
 	if events&sys.Out != 0 {
-		return p.poll.ModReadWrite(at, true)
+		return number(p.poll.ModReadWrite(at, true))
 	}
-	return p.poll.ModRead(at, true)
+	return number(p.poll.ModRead(at, true))
 }
 
 func (p *gnetPoller) remove(fd int) { _ = p.poll.Delete(fd) }
 
 func (p *gnetPoller) wake() {
-	if p.rung.CompareAndSwap(false, true) {
-		sys.Signal(p.bell.Int())
+	if p.rung.CompareAndSwap(false, true) && sys.Signal(p.bell.Int()) != 0 {
+		p.rung.Store(false) // the next to ring tries again
 	}
 }
 
@@ -70,17 +98,27 @@ func (p *gnetPoller) soon() { p.wake() }
 
 func (p *gnetPoller) run(h hooks) {
 	p.wake() // what was posted before the loop ran
-	_ = p.poll.Polling(func(fd int, events netpoll.IOEvent, _ netpoll.IOFlags) error {
-		if fd != p.bell.Int() {
-			h.event(fd, 0, events)
+	for {
+		err := p.poll.Polling(func(fd int, events netpoll.IOEvent, _ netpoll.IOFlags) error {
+			if fd != p.bell.Int() {
+				h.event(fd, 0, events)
+				return nil
+			}
+			p.rung.Store(false) // the counter need not be read back: each write is a new edge
+			if !h.turn() {
+				return gneterrors.ErrEngineShutdown // the one answer that ends gnet's loop
+			}
 			return nil
+		})
+		if errors.Is(err, gneterrors.ErrEngineShutdown) {
+			return
 		}
-		p.rung.Store(false) // the counter need not be read back: each write is a new edge
+		h.failed(number(err))
+		time.Sleep(waitRest)
 		if !h.turn() {
-			return gneterrors.ErrEngineShutdown // the one answer that ends gnet's loop
+			return
 		}
-		return nil
-	})
+	}
 }
 
 func (p *gnetPoller) close() {

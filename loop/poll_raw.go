@@ -1,10 +1,11 @@
 package loop
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"pen/internal/sys"
 )
@@ -53,33 +54,27 @@ func openRawPoller() (p *rawPoller, err error) {
 	if p.bell, err = sys.NewEventFD(); err != nil {
 		return p, err
 	}
-	return p, p.add(p.bell.Int(), 0, sys.In|sys.Edge)
+	return p, refusal("epoll_ctl add", p.add(p.bell.Int(), 0, sys.In|sys.Edge))
 }
 
-func (p *rawPoller) add(fd int, serial uint16, events uint32) error {
-	if e := sys.EpollAdd(p.epoll.Int(), fd, serial, events); e != 0 {
-		return fmt.Errorf("epoll_ctl add: %w", e)
-	}
-	return nil
+func (p *rawPoller) add(fd int, serial uint16, events uint32) syscall.Errno {
+	return sys.EpollAdd(p.epoll.Int(), fd, serial, events)
 }
 
-func (p *rawPoller) addClock(fd int) error {
+func (p *rawPoller) addClock(fd int) syscall.Errno {
 	p.clock = fd
 	return p.add(fd, 0, wantRead)
 }
 
-func (p *rawPoller) mod(fd int, serial uint16, events uint32) error {
-	if e := sys.EpollMod(p.epoll.Int(), fd, serial, events); e != 0 {
-		return fmt.Errorf("epoll_ctl mod: %w", e)
-	}
-	return nil
+func (p *rawPoller) mod(fd int, serial uint16, events uint32) syscall.Errno {
+	return sys.EpollMod(p.epoll.Int(), fd, serial, events)
 }
 
 func (p *rawPoller) remove(fd int) { sys.EpollDel(p.epoll.Int(), fd) }
 
 func (p *rawPoller) wake() {
-	if p.rung.CompareAndSwap(false, true) {
-		sys.Signal(p.bell.Int())
+	if p.rung.CompareAndSwap(false, true) && sys.Signal(p.bell.Int()) != 0 {
+		p.rung.Store(false) // the next to ring tries again
 	}
 }
 
@@ -88,7 +83,11 @@ func (p *rawPoller) soon() { p.again = true }
 func (p *rawPoller) run(h hooks) {
 	empty := 0 // raw waits in a row that brought nothing
 	for {
-		n := p.wait(empty)
+		n, e := p.wait(empty)
+		if e != 0 && e != syscall.EINTR {
+			h.failed(e)
+			time.Sleep(waitRest)
+		}
 		switch {
 		case n == 1 && int(p.events[0].Fd) == p.clock: // time passing is no sign of traffic: an idle loop goes back to sleep at once
 		case n > 0:
@@ -112,17 +111,14 @@ func (p *rawPoller) run(h hooks) {
 	}
 }
 
-func (p *rawPoller) wait(empty int) int {
+func (p *rawPoller) wait(empty int) (int, syscall.Errno) {
 	switch {
 	case p.again:
-		n, _ := sys.EpollWaitRaw(p.epoll.Int(), p.events[:], 0)
-		return n
+		return sys.EpollWaitRaw(p.epoll.Int(), p.events[:], 0)
 	case empty < emptyWaits:
-		n, _ := sys.EpollWaitRaw(p.epoll.Int(), p.events[:], p.limit)
-		return n
+		return sys.EpollWaitRaw(p.epoll.Int(), p.events[:], p.limit)
 	}
-	n, _ := sys.EpollWait(p.epoll.Int(), p.events[:])
-	return n
+	return sys.EpollWait(p.epoll.Int(), p.events[:])
 }
 
 func (p *rawPoller) close() {

@@ -123,7 +123,7 @@ func (l *Loop) wait(c *conn) bool {
 	} else { // back from a server that did not take it: the time runs on
 		l.wheel.set(c, max(q.until, l.clock+1))
 	}
-	if l.watch(&c.client, false) != nil {
+	if l.watch(&c.client, false) != 0 {
 		l.turnAway(c, account.Local)
 		return true
 	}

@@ -23,7 +23,7 @@ func (l *Loop) turnAway(c *conn, why account.Cause) {
 			l.log.Warn("client refused", "client", c.peer, "cause", why, "answer", plan.OverLimit)
 		}
 		if plan.OverLimit == balance.Tarpit && l.state == running && l.gate.enterPit() {
-			l.hold(c, why)
+			l.detain(c, why)
 			return
 		}
 	}
@@ -33,8 +33,8 @@ func (l *Loop) turnAway(c *conn, why account.Cause) {
 	l.close(c, why)
 }
 
-// hold puts a connection into the tarpit. It is not read: what it costs is its descriptor, its place in the wheel, and what the kernel takes from the client until the window is full.
-func (l *Loop) hold(c *conn, why account.Cause) {
+// detain puts a connection into the tarpit. It is not read: what it costs is its descriptor, its place in the wheel, and what the kernel takes from the client until the window is full.
+func (l *Loop) detain(c *conn, why account.Cause) {
 	c.cause = why
 	l.endSearch(c)
 	l.empty(&c.up)
@@ -44,7 +44,7 @@ func (l *Loop) hold(c *conn, why account.Cause) {
 	e := &c.client
 	e.thorough = false // from here on it says that the client has gone
 	e.watching = watchingReads
-	if l.poll.add(int(e.fd), e.serial, wantEnd) != nil {
+	if l.poll.add(int(e.fd), e.serial, wantEnd) != 0 {
 		l.close(c, account.Local)
 	}
 }

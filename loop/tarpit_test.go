@@ -46,8 +46,8 @@ func hears(t *testing.T, c net.Conn) {
 	}
 }
 
-// isReset checks that a connection is ended by RST.
-func isReset(t *testing.T, c net.Conn) {
+// wantReset checks that a connection is ended by RST.
+func wantReset(t *testing.T, c net.Conn) {
 	t.Helper()
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("it ends with %v, want a reset", err)
@@ -61,7 +61,7 @@ func (r *rig) refused() {
 	if err == nil {
 		defer c.Close()
 		c.SetDeadline(time.Now().Add(patience))
-		isReset(r.t, c)
+		wantReset(r.t, c)
 	} else if !errors.Is(err, syscall.ECONNRESET) {
 		r.t.Error(err)
 	}
@@ -98,7 +98,7 @@ func TestTarpitHoldsSoManyAndNoLonger(t *testing.T) {
 		r.refused() // there is no room for more
 		r.ended(account.ClientLimit, 1)
 		for _, c := range held {
-			isReset(t, c)
+			wantReset(t, c)
 		}
 		if lasted := time.Since(began); lasted < 300*time.Millisecond {
 			t.Errorf("held for %v", lasted)
@@ -147,7 +147,7 @@ func TestDrainDoesNotWaitForTheTarpit(t *testing.T) {
 		held := r.dial()
 		r.count(account.Tarpitted, 1)
 		r.Drain()
-		isReset(t, held)
+		wantReset(t, held)
 		hears(t, served[0])
 		served[0].Close()
 		r.Wait()

@@ -114,10 +114,16 @@ func (l *Loop) startTicking() {
 
 // beat has the timerfd fire every so often; 0 never.
 func (l *Loop) beat(period time.Duration) {
-	if l.period != period {
-		l.period = period
-		sys.SetTimer(l.timerfd.Int(), period)
+	if l.period == period {
+		return
 	}
+	if e := sys.SetTimer(l.timerfd.Int(), period); e != 0 { // the next to need the clock tries again
+		if l.complaints.allow(l.now()) {
+			l.log.Error("set the clock", "error", e)
+		}
+		return
+	}
+	l.period = period
 }
 
 // keepTime beats as fast as something needs: every tick for timers and idlers, once a rest for a listener that has nothing but its rest to wait for, and not at all after a while of nothing.
@@ -141,7 +147,11 @@ func (l *Loop) present() uint32 { return uint32(time.Since(l.cfg.epoch) / tick) 
 
 // tick is told that the timerfd fired.
 func (l *Loop) tick() {
-	sys.ClearCounter(l.timerfd.Int())
+	if sys.ClearCounter(l.timerfd.Int()) != 0 { // it would stand still
+		period := l.period
+		l.period = -1
+		l.beat(period)
+	}
 	l.clock = l.present()
 	l.wheel.advance(l.clock, expiryBudget, l.expire)
 	if int32(l.clock-l.listener.until) >= 0 {

@@ -66,6 +66,10 @@ func (l *Loop) record(c *conn, why account.Cause) {
 		t.Errno = syscall.Errno(c.client.errno)
 	case account.ServerReset, account.ServerLost:
 		t.Errno = syscall.Errno(c.server.errno)
+	case account.Local:
+		if t.Errno == 0 { // of the one of the two that had the trouble
+			t.Errno = syscall.Errno(max(c.client.errno, c.server.errno))
+		}
 	}
 	if why.Abnormal() {
 		l.closes.Keep(&t)

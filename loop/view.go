@@ -103,7 +103,9 @@ func (g *Group) Tune(t sys.Tuning) {
 	g.post(func(l *Loop) {
 		l.tuning = t
 		if !l.listener.unix && l.listener.fd.Int() >= 0 {
-			t.Renew(l.listener.fd.Int())
+			if e := t.Renew(l.listener.fd.Int()); e != 0 {
+				l.log.Warn("socket options of the listener", "error", e)
+			}
 		}
 	})
 }

@@ -109,7 +109,7 @@ func TestOneBusyConnectionDoesNotKeepTheLoopFromItsEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer bell.Close()
-		if err := p.add(bell.Int(), 0, wantRead); err != nil {
+		if err := p.add(bell.Int(), 0, wantRead); err != 0 {
 			t.Fatal(err)
 		}
 		h := &busy{poll: p, bell: bell.Int()}
@@ -129,6 +129,8 @@ type busy struct {
 }
 
 func (h *busy) event(fd int, _ uint16, _ uint32) { h.seen = h.seen || fd == h.bell }
+
+func (h *busy) failed(syscall.Errno) {}
 
 func (h *busy) turn() bool {
 	if h.turns++; h.turns == 3 {

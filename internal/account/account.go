@@ -47,7 +47,7 @@ const (
 	NoServer                     // no server could be had
 	Idle                         // no byte moved for the idle timeout
 	Drained                      // the process ended before the connection did
-	Local                        // out of descriptors or memory here
+	Local                        // our own trouble: out of descriptors, memory or ports, or a call was refused here
 	Denied                       // the client may not come in
 	Forced                       // closed by the operator
 	BadRequest                   // what the client sent could not be given its header safely

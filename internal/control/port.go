@@ -19,8 +19,9 @@ const (
 	maxClients = 256
 	// largeReplies may be under way at once: the client table as text is a hundred bytes a client, and a slow reader makes it stay in memory.
 	largeReplies = 4
-	// retryAfter is the pause after a failed accept: what was short, such as descriptors, comes back.
+	// retryAfter is the pause after a failed accept: what was short, such as descriptors, comes back. It doubles up to retryMost while it does not, and so do the pauses between the log's lines.
 	retryAfter = 100 * time.Millisecond
+	retryMost  = 16 * retryAfter
 )
 
 // ErrRoot says that a control port on TCP would be open to the commands of anybody with the rights of root. The text is Pen's.
@@ -110,6 +111,7 @@ func (p *Port) Addr() net.Addr { return p.listener.Addr() }
 func (p *Port) Run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, p.Close)
 	defer stop()
+	rest := retryAfter
 	for {
 		conn, err := p.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -117,11 +119,13 @@ func (p *Port) Run(ctx context.Context) {
 		}
 		if err != nil {
 			p.log.Warn("accept a control client", "error", err)
-			if !p.pause(retryAfter) {
+			if !p.pause(rest) {
 				break
 			}
+			rest = min(2*rest, retryMost)
 			continue
 		}
+		rest = retryAfter
 		p.welcome(conn)
 	}
 	p.Close()

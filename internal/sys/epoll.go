@@ -80,11 +80,18 @@ func NewEventFD() (*FD, error) {
 	return Own(n), nil
 }
 
-// Signal adds one to an eventfd. A full counter is a wake-up already: no error to report.
-func Signal(efd int) {
+// Signal adds one to an eventfd. A full counter (EAGAIN) is a wake-up already: no error to report.
+func Signal(efd int) syscall.Errno {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
-	unix.RawSyscall(unix.SYS_WRITE, uintptr(efd), uintptr(unsafe.Pointer(&one)), 8)
+	for {
+		if _, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(efd), uintptr(unsafe.Pointer(&one)), 8); e != unix.EINTR {
+			if e == unix.EAGAIN {
+				e = 0
+			}
+			return e
+		}
+	}
 }
 
 // NewTimerFD opens a disarmed monotonic timer.
@@ -104,8 +111,9 @@ func SetTimer(tfd int, period time.Duration) syscall.Errno {
 	return e
 }
 
-// ClearCounter reads an eventfd or a timerfd back to zero.
-func ClearCounter(fd int) {
+// ClearCounter reads an eventfd or a timerfd back to zero. A timerfd that is not read counts no further period.
+func ClearCounter(fd int) syscall.Errno {
 	var b [8]byte
-	unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), 8)
+	_, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), 8)
+	return e
 }

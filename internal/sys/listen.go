@@ -189,6 +189,11 @@ func ListenUnix(path string, n, backlog int) (fds []*FD, err error) {
 	if e != 0 {
 		return fds, os.NewSyscallError("bind", e)
 	}
+	defer func() {
+		if err != nil { // the name is ours by now
+			unix.Unlink(path)
+		}
+	}()
 	if err := unix.Listen(s, backlog); err != nil {
 		return fds, os.NewSyscallError("listen", err)
 	}

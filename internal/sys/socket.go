@@ -66,8 +66,11 @@ func ConnectPath(fd int, path string) syscall.Errno {
 }
 
 func connectRaw(fd int, sa *sockaddr, n uint32) syscall.Errno {
-	_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(n))
-	return e
+	for { // after an interruption the connect goes on by itself, and the next call says so (EALREADY)
+		if _, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(n)); e != unix.EINTR {
+			return e
+		}
+	}
 }
 
 func bindRaw(fd int, sa *sockaddr, n uint32) syscall.Errno {
