@@ -208,7 +208,7 @@
     const present = new Set(f.servers.map((v) => String(v.number)));
     for (const row of [...$("rows").children]) if (!present.has(row.dataset.number)) row.remove();
     f.servers.forEach(showServer);
-    fill($("suppose-server"), f.servers);
+    offer($("suppose-server"), f.servers);
     $("no-servers").hidden = f.servers.length > 0;
     showEndings(t.ended);
     showDetails(f);
@@ -311,7 +311,7 @@
   $("search").addEventListener("submit", (e) => { e.preventDefault(); find(); explain(); });
 
   // What if. The change is named as the control port names it.
-  function fill(select, servers) {
+  function offer(select, servers) {
     const wanted = servers.filter((v) => v.number >= 0).map((v) => [String(v.number), `#${v.number} ${v.name}`]);
     if (wanted.length === select.length && wanted.every(([value, text], i) => select[i].value === value && select[i].textContent === text)) return;
     const chosen = select.value;

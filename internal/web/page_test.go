@@ -57,6 +57,20 @@ func TestPageKeepsItsPolicy(t *testing.T) {
 	}
 }
 
+// A browser takes the last of two functions of one name, and says nothing.
+func TestNoFunctionOfThePageIsThereTwice(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^  (?:async )?function (\w+)\(`).FindAllStringSubmatch(pageJS, -1) {
+		if seen[m[1]] {
+			t.Errorf("%s is there twice", m[1])
+		}
+		seen[m[1]] = true
+	}
+	if len(seen) < 10 {
+		t.Errorf("found %d functions only", len(seen))
+	}
+}
+
 func TestBytesText(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 9949: "9.9 kB", 9950: "10 kB", 999499: "999 kB", 999500: "1.0 MB", 1<<64 - 1: "18447 PB"} {
 		if got := strings.ReplaceAll(bytesText(n), "\u202f", " "); got != want {
