@@ -128,6 +128,9 @@ type tail struct {
 func (h *half) pending() bool { return h.tail != nil || h.pipe != nil && h.pipe.Data > 0 }
 func (h *half) over() bool    { return h.shut || h.broken }
 
+// still tells a direction in which forward would find nothing to do.
+func (h *half) still(src *end) bool { return !src.readable && !h.eof && h.tail == nil && h.pipe == nil }
+
 // conn is one connection: a client, the server it was given, and a direction each way. Owned by its loop.
 // It takes 256 bytes, one of the allocator's sizes: the next is 288. There are many.
 type conn struct {

@@ -176,7 +176,7 @@ func (l *Loop) greet(c *conn) syscall.Errno {
 	if len(p) > untunedBytes {
 		l.tune(c)
 	}
-	n, e := push(&c.server, p, h.eof)
+	n, e := sys.SendMore(int(c.server.fd), p, h.eof)
 	switch {
 	case h.tail == nil && n < len(p):
 		h.tail = l.getTail(p[n:])

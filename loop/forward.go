@@ -20,8 +20,10 @@ const (
 // carry moves what can be moved, both ways, and sees to it that the loop hears of the rest.
 func (l *Loop) carry(c *conn) {
 	before := c.up.bytes + c.down.bytes
-	l.forward(c, &c.up, &c.client, &c.server)
-	if c.state == forwarding {
+	if !c.up.still(&c.client) {
+		l.forward(c, &c.up, &c.client, &c.server)
+	}
+	if c.state == forwarding && !c.down.still(&c.server) {
 		l.forward(c, &c.down, &c.server, &c.client)
 	}
 	if c.state != forwarding {
@@ -46,7 +48,7 @@ func (l *Loop) carry(c *conn) {
 		l.settle(c)
 		return
 	}
-	if !l.hold(c, &c.client, false) || !l.hold(c, &c.server, false) {
+	if c.client.watching == unwatched && !l.hold(c, &c.client, false) || c.server.watching == unwatched && !l.hold(c, &c.server, false) {
 		return
 	}
 	carried := c.up.bytes + c.down.bytes
@@ -227,7 +229,7 @@ func (l *Loop) sourceEnded(c *conn, h *half, src *end) syscall.Errno {
 	return 0
 }
 
-// send writes what was just read, and keeps what the destination does not take.
+// send writes what was just read, and keeps what the destination does not take. The last bytes wait in the kernel for the FIN that follows at once (finish, close), to make one packet with it.
 func (l *Loop) send(c *conn, h *half, dst *end, p []byte) {
 	n := 0
 	if dst.writable {
@@ -235,7 +237,7 @@ func (l *Loop) send(c *conn, h *half, dst *end, p []byte) {
 			l.tune(c)
 		}
 		var e syscall.Errno
-		if n, e = push(dst, p, h.eof); e != 0 && e != syscall.EAGAIN {
+		if n, e = sys.SendMore(int(dst.fd), p, h.eof); e != 0 && e != syscall.EAGAIN {
 			l.giveUp(c, h, dst, e)
 			return
 		}
@@ -245,14 +247,6 @@ func (l *Loop) send(c *conn, h *half, dst *end, p []byte) {
 		dst.writable = false
 		h.tail = l.getTail(p[n:])
 	}
-}
-
-// push writes bytes. The last ones wait in the kernel for the FIN that follows at once (finish, close), to make one packet with it.
-func push(dst *end, p []byte, last bool) (int, syscall.Errno) {
-	if last {
-		return sys.SendMore(int(dst.fd), p)
-	}
-	return sys.Send(int(dst.fd), p)
 }
 
 func (l *Loop) sent(h *half, n int) {

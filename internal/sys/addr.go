@@ -87,6 +87,6 @@ func zoneID(zone string) uint32 {
 func LocalAddr(fd int) (netip.AddrPort, syscall.Errno) {
 	var sa sockaddr
 	n := uint32(unsafe.Sizeof(sa))
-	_, _, e := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n)))
+	_, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n)))
 	return sa.ip(), e
 }

@@ -48,14 +48,14 @@ func EpollDel(ep, fd int) syscall.Errno { return epollCtl(ep, unix.EPOLL_CTL_DEL
 
 func epollCtl(ep, op, fd int, serial uint16, events uint32) syscall.Errno {
 	ev := Event{Events: events, Fd: int32(fd), Pad: int32(serial)}
-	_, _, e := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
 	return e
 }
 
 // EpollWaitRaw waits at most msec milliseconds, for ever if negative, without telling the Go scheduler, which therefore hands nothing off. It holds its P: keep GOMAXPROCS above the number of callers.
 // The signals by which a garbage collection or the runtime's monitor (after 10 ms) asks for the P interrupt it (EINTR).
 func EpollWaitRaw(ep int, events []Event, msec int) (int, syscall.Errno) {
-	r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(msec), 0, 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(msec), 0, 0)
 	if e != 0 {
 		return 0, e
 	}
@@ -85,7 +85,7 @@ func Signal(efd int) syscall.Errno {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
 	for {
-		if _, _, e := unix.RawSyscall(unix.SYS_WRITE, uintptr(efd), uintptr(unsafe.Pointer(&one)), 8); e != unix.EINTR {
+		if _, _, e := syscall.RawSyscall(unix.SYS_WRITE, uintptr(efd), uintptr(unsafe.Pointer(&one)), 8); e != unix.EINTR {
 			if e == unix.EAGAIN {
 				e = 0
 			}
@@ -107,13 +107,13 @@ func NewTimerFD() (*FD, error) {
 func SetTimer(tfd int, period time.Duration) syscall.Errno {
 	ts := unix.NsecToTimespec(int64(period))
 	it := unix.ItimerSpec{Interval: ts, Value: ts}
-	_, _, e := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(tfd), 0, uintptr(unsafe.Pointer(&it)), 0, 0, 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(tfd), 0, uintptr(unsafe.Pointer(&it)), 0, 0, 0)
 	return e
 }
 
 // ClearCounter reads an eventfd or a timerfd back to zero. A timerfd that is not read counts no further period.
 func ClearCounter(fd int) syscall.Errno {
 	var b [8]byte
-	_, _, e := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), 8)
+	_, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b)), 8)
 	return e
 }

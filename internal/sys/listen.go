@@ -71,7 +71,7 @@ func (t *Tuning) Renew(fd int) syscall.Errno {
 
 // SetCongestion gives a TCP socket a congestion control algorithm by its name; ENOENT: the kernel has none of that name. Before the connection begins, since one that paces (bbr) leaves its pacing behind.
 func SetCongestion(fd int, name string) syscall.Errno {
-	_, _, e := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, uintptr(unsafe.Pointer(unsafe.StringData(name))), uintptr(len(name)), 0)
 	return e
 }
 

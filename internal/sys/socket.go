@@ -22,7 +22,7 @@ func Accept(listener int) (fd int, peer netip.AddrPort, e syscall.Errno) {
 	}
 	var sa sockaddr
 	n := uint32(unsafe.Sizeof(sa))
-	r, _, e := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	if e != 0 {
 		return -1, netip.AddrPort{}, e
 	}
@@ -34,7 +34,7 @@ func Socket(family int) (fd int, e syscall.Errno) {
 	if e := fault(Fault.Socket); e != 0 {
 		return -1, e
 	}
-	r, _, e := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	r, _, e := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if e != 0 {
 		return -1, e
 	}
@@ -67,14 +67,14 @@ func ConnectPath(fd int, path string) syscall.Errno {
 
 func connectRaw(fd int, sa *sockaddr, n uint32) syscall.Errno {
 	for { // after an interruption the connect goes on by itself, and the next call says so (EALREADY)
-		if _, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(n)); e != unix.EINTR {
+		if _, _, e := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(n)); e != unix.EINTR {
 			return e
 		}
 	}
 }
 
 func bindRaw(fd int, sa *sockaddr, n uint32) syscall.Errno {
-	_, _, e := unix.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(n))
+	_, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(n))
 	return e
 }
 
@@ -82,7 +82,7 @@ func bindRaw(fd int, sa *sockaddr, n uint32) syscall.Errno {
 func PendingError(fd int) syscall.Errno {
 	var v int32
 	n := uint32(unsafe.Sizeof(v))
-	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR, uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&n)), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR, uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&n)), 0)
 	if e != 0 {
 		return e
 	}
@@ -92,25 +92,25 @@ func PendingError(fd int) syscall.Errno {
 // ResetOnClose makes the next Close of a TCP socket send RST instead of FIN (SO_LINGER with no time).
 func ResetOnClose(fd int) syscall.Errno {
 	l := unix.Linger{Onoff: 1, Linger: 0}
-	_, _, e := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
 	return e
 }
 
 // ShutWrite sends FIN; reading goes on.
 func ShutWrite(fd int) syscall.Errno {
-	_, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+	_, _, e := syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
 	return e
 }
 
 func setsockoptInt(fd, level, opt int, value int32) syscall.Errno {
-	_, _, e := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(opt), uintptr(unsafe.Pointer(&value)), unsafe.Sizeof(value), 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(opt), uintptr(unsafe.Pointer(&value)), unsafe.Sizeof(value), 0)
 	return e
 }
 
 // Unsent returns how many bytes written to a socket its peer has not taken yet: unacknowledged ones on TCP, unread ones on a Unix socket.
 func Unsent(fd int) (int, syscall.Errno) {
 	var n int32
-	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+	_, _, e := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n)))
 	return int(n), e
 }
 
