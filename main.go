@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"pen/internal/config"
+	"pen/internal/confine"
 	"pen/internal/control"
 	"pen/internal/daemon"
 	"pen/internal/demo"
@@ -125,6 +126,11 @@ func penlogd(args []string) int {
 		return birth.Failed(1, err)
 	}
 	defer pid.Remove()
+	if o.Confine == "on" {
+		for _, line := range confine.Enter(confine.Limits{Seccomp: confine.On, Files: &confine.Files{Write: o.Directories()}, Caps: []confine.Capability{confine.DACOverride}}) {
+			log.Warn(line)
+		}
+	}
 	if err := birth.Ready(); err != nil {
 		return birth.Failed(1, err)
 	}

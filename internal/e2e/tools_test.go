@@ -250,6 +250,57 @@ func TestPenlogdSurvives(t *testing.T) {
 	}
 }
 
+// penlogd keeps to the directory of its log and needs no rights: what is moved away and closed there by HUP is opened anew, but not through a link that leads out.
+func TestPenlogdIsConfined(t *testing.T) {
+	for mode, want := range map[string]struct {
+		caps, seccomp, noNew string
+		leaves               bool // writes where the link leads
+	}{"on": {"0000000000000002", "2", "1", false}, "off": {process(os.Getpid()).statusText("CapPrm"), "0", "0", true}} {
+		log := collect(t, program, "logd", "--confine", mode)
+		eventually(t, startLimit, fmt.Sprintf("%s: %+v", mode, want), func() bool {
+			return log.statusText("CapEff") == want.caps && log.statusText("Seccomp") == want.seccomp && log.statusText("NoNewPrivs") == want.noNew
+		})
+		c, err := net.Dial("udp", fmt.Sprint("127.0.0.1:", log.port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		writes := func(to string) {
+			t.Helper()
+			eventually(t, patience, mode+": a line is written to "+to, func() bool {
+				_, _ = io.WriteString(c, "127.0.0.1 - - [14/Nov/2023:22:13:20 +0000] \"GET /\" 200 1\n")
+				content, _ := os.ReadFile(to)
+				return len(content) > 0
+			})
+		}
+		turn := func(link string) {
+			if err := os.Rename(log.file, log.file+".1"); err != nil {
+				t.Fatal(err)
+			}
+			if link != "" {
+				if err := os.Symlink(link, log.file); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = syscall.Kill(int(log.process), syscall.SIGHUP)
+		}
+		writes(log.file)
+		turn("")
+		writes(log.file)
+		outside := filepath.Join(t.TempDir(), "outside")
+		turn(outside)
+		if want.leaves {
+			writes(outside)
+		} else {
+			eventually(t, patience, "the link is refused", func() bool { return strings.Contains(log.out.String(), "the old log file stays in use") })
+			if _, err := os.Stat(outside); err == nil {
+				t.Error("it has written outside of its directory")
+			}
+		}
+		log.finish()
+	}
+}
+
 // hourEarly says that Debian's time is an hour before ours (PEN.md B22).
 func hourEarly(ours, debians string) bool {
 	const layout = "[02/Jan/2006:15:04:05"

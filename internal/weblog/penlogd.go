@@ -3,6 +3,7 @@ package weblog
 import (
 	"io"
 	"net"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
 )
@@ -31,6 +32,17 @@ type PenlogdOptions struct {
 	Chroot     string
 	User       string
 	PidFile    string
+	Confine    string // "on" or "off"
+}
+
+// Directories are those in which it makes and removes files, as they are called inside its root directory.
+func (o *PenlogdOptions) Directories() (dirs []string) {
+	for _, file := range []string{o.LogFile, o.PidFile} {
+		if file != "" {
+			dirs = append(dirs, filepath.Dir(file))
+		}
+	}
+	return dirs
 }
 
 func penlogdFlags(o *PenlogdOptions) *pflag.FlagSet {
@@ -43,6 +55,7 @@ func penlogdFlags(o *PenlogdOptions) *pflag.FlagSet {
 	flags.IntVarP(&o.Records, "records", "n", 1000, "keep the newest `N` of pen's records")
 	flags.StringVarP(&o.PidFile, "pidfile", "p", "", "write the process id to `FILE`")
 	flags.StringVarP(&o.User, "user", "u", "", "become user `NAME` once the port is open")
+	flags.StringVar(&o.Confine, "confine", "on", "on|off: give up for good the capabilities, files and system calls that collecting takes none of")
 	return flags
 }
 
@@ -59,6 +72,8 @@ func ParsePenlogd(args []string) (*PenlogdOptions, error) {
 		return nil, penlogdTool.usagef("too many arguments, from %q on", args[1])
 	case o.Records < 1 || o.Records > maxRecords:
 		return nil, penlogdTool.usagef("-n, --records %d: must be 1..%d", o.Records, maxRecords)
+	case o.Confine != "on" && o.Confine != "off":
+		return nil, penlogdTool.usagef("--confine %q: must be on or off", o.Confine)
 	}
 	if o.Port, err = net.LookupPort("udp", args[0]); err != nil || o.Port == 0 {
 		return nil, penlogdTool.usagef("port %q: must be 1..65535 or the name of a UDP service", args[0])

@@ -313,7 +313,7 @@ func TestPenlogdIsASearchFromTheNewest(t *testing.T) {
 
 func TestPenlogdCommandLine(t *testing.T) {
 	o, err := ParsePenlogd(strings.Fields("-fd -d -b -n 5 -l access.log 10000 -j /jail --pidfile pid -u nobody"))
-	want := PenlogdOptions{Port: 10000, LogFile: "access.log", Records: 5, Foreground: true, Debug: 2, Chroot: "/jail", User: "nobody", PidFile: "pid"}
+	want := PenlogdOptions{Port: 10000, LogFile: "access.log", Records: 5, Foreground: true, Debug: 2, Chroot: "/jail", User: "nobody", PidFile: "pid", Confine: "on"}
 	if err != nil || *o != want {
 		t.Errorf("%+v, %v", o, err)
 	}
@@ -328,6 +328,7 @@ func TestPenlogdCommandLine(t *testing.T) {
 		"1 2":           `penlogd: too many arguments, from "2" on`,
 		"-n 0 1":        "penlogd: -n, --records 0: must be",
 		"-n 10000001 1": "penlogd: -n, --records 10000001: must be",
+		"--confine 1 1": `penlogd: --confine "1": must be on or off`,
 		"-n x 1":        `penlogd: invalid argument "x" for "-n, --records"`,
 		"-q 1":          "penlogd: unknown shorthand flag: 'q'",
 		"-test.v 1":     `penlogd: unknown flag "-test.v"`,
