@@ -47,7 +47,7 @@ func newFarm() *farm {
 	for i := range t.Ended {
 		t.Ended[i] = uint64(2000 + i)
 	}
-	t.Live = 3
+	t.Live, t.Queued = 3, 2
 	counted := account.ServerTotals{Connects: account.Times{Sum: 9 * time.Millisecond}, FirstByte: account.Times{Sum: time.Second}}
 	counted.Ended[account.ServerFin], counted.Connects.Classes[1], counted.Connects.Classes[4], counted.FirstByte.Classes[len(Bounds)] = 1500, 8, 3, 1
 	server := func(n int, name string, out ...string) Server {
@@ -61,6 +61,7 @@ func newFarm() *farm {
 		Others: []Other{{"", NewTally(new(account.ServerTotals))}, {"gone:80", NewTally(&counted)}}, TimeBounds: Bounds, LogDropped: 6,
 		Clients: Table{Known: 3, Slots: 2048, Evicted: 4, Bytes: 163840}, Loops: Loops{Count: 2, CPUs: []int{0, 1}, Poller: "raw", PipesOpen: 2, PipesMost: 128, PipeSize: 524288,
 			Each: []Loop{NewLoop(0, nil, &t), NewLoop(1, &cpu, new(account.Totals))}},
+		Listening: Listening{Waiting: 12, Most: 15, Overflows: 17, Drops: 16},
 	}}
 	close(f.hold)
 	f.figures.Servers[2].OutUntil, f.figures.Servers[2].LastFailure = noon.Add(time.Minute), noon

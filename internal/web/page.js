@@ -99,11 +99,12 @@
   const order = (number) => (number >= 0 ? number : 1e6 - number); // the emergency server after all others
 
   function showEndings(ended) {
-    const most = Math.max(1, ...Object.values(ended));
+    const most = Math.max(0, ...Object.values(ended));
+    $("no-endings").hidden = most > 0;
     for (const row of $("causes").tBodies[0].rows) {
       const n = ended[row.dataset.cause] || 0;
       set(row.lastElementChild, count(n));
-      row.classList.toggle("zero", n === 0);
+      row.hidden = n === 0;
       row.querySelector(".fill").setAttribute("width", n ? Math.max(0.7, 100 * n / most) : 0);
     }
   }
@@ -194,7 +195,10 @@
     set($("uptime"), span((now - new Date(f.started)) / 1000));
     set($("sum-live"), count(t.connections));
     set($("sum-clients"), count(f.clients.known));
+    set($("sum-queue"), count(t.in_queue));
+    set($("sum-backlog"), count(f.listening.waiting));
     trace($("spark-live"), "live", t.connections);
+    trace($("spark-queue"), "queue", t.in_queue + f.listening.waiting);
     trace($("spark-clients"), "clients", f.clients.known);
     if (b && elapsed > 0) {
       const accepted = per(c.accepted, b.accepted), up = per(c.bytes_up, b.bytes_up), down = per(c.bytes_down, b.bytes_down);
@@ -224,6 +228,10 @@
     set($("accept-pauses"), count(c.accept_pauses));
     set($("limit-reached"), count(c.limit_reached));
     set($("rate-reached"), count(c.accept_rate_reached));
+    set($("queued"), count(c.queued));
+    set($("tarpitted"), count(c.tarpitted));
+    set($("backlog"), count(f.listening.most));
+    set($("drops"), count(f.listening.host_drops));
     set($("stale"), count(c.stale_events));
     set($("evicted"), count(f.clients.evicted));
     set($("returned"), count(c.clients_returned));

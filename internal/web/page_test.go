@@ -1,11 +1,13 @@
 package web
 
 import (
+	"fmt"
 	"html"
 	"regexp"
 	"strings"
 	"testing"
 
+	"pen/internal/account"
 	"pen/internal/backend"
 )
 
@@ -14,10 +16,12 @@ func TestPageWithoutScript(t *testing.T) {
 	s := shut(newFarm(), secret)
 	got := ask(s, "GET", "/?address=10.0.0.1", "")
 	text := got.Body.String()
+	counted := func(c account.Count) string { return fmt.Sprintf("1\u202f%03d</dd>", c) }
 	for _, want := range []string{"pen <span id=\"listen\">80</span>", ">ready</p>", "www1:80", html.EscapeString("<b>www2</b>:80"), "drained", "checks fail, connect failed", "emergency",
 		"client fin", "2\u202f000", "10.0.0.1", "server 0 for 10.0.0.1", "max-conns", "524288",
 		"<td class=\"n\">84\u202fµs</td>", "<td class=\"n\">10\u202fs</td>", "<td class=\"n\">250\u202fµs</td><td>server fin 1\u202f500</td>", "<th scope=\"row\">gone:80</th>", "<th scope=\"row\">none</th>",
-		"<th scope=\"row\">1</th><td class=\"n\">1</td><td class=\"n\">0\u202f%</td>", "<span id=\"imbalance\">2.00</span>"} {
+		"<th scope=\"row\">1</th><td class=\"n\">1</td><td class=\"n\">0\u202f%</td>", "<span id=\"imbalance\">2.00</span>",
+		"<b id=\"sum-queue\">2</b> <small><span id=\"sum-backlog\">12</span> in the backlog</small>", `<dd id="queued">` + counted(account.Queued), `<dd id="tarpitted">` + counted(account.Tarpitted), "<dd id=\"backlog\">15</dd>", "<dd id=\"drops\">16</dd>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)
 		}
