@@ -240,3 +240,15 @@ func (p *peer) recv() (got []byte, e syscall.Errno) {
 		got = append(got, buf[:n]...)
 	}
 }
+
+// rest reads to the end of what a peer is sent: how many bytes came, and how it ended.
+func (h *hand) rest(p *peer) (n uint64, e syscall.Errno) {
+	h.t.Helper()
+	h.until(func() bool {
+		var got []byte
+		got, e = p.recv()
+		n += uint64(len(got))
+		return e != syscall.EAGAIN
+	}, "a peer is told of the end")
+	return n, e
+}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,3 +240,40 @@ func refusing(t *testing.T) string {
 
 // temporary returns a path for a Unix socket.
 func temporary(t *testing.T) string { return filepath.Join(t.TempDir(), "pen") }
+
+// peak is a server that notes how many clients it had at once. It answers two bytes with ok.
+type peak struct{ live, most atomic.Int32 }
+
+func (p *peak) serve(c *net.TCPConn) {
+	n := p.live.Add(1)
+	for m := p.most.Load(); n > m && !p.most.CompareAndSwap(m, n); m = p.most.Load() {
+	}
+	io.ReadFull(c, make([]byte, 2))
+	p.live.Add(-1) // before the answer, which lets the balancer close
+	io.WriteString(c, "ok")
+}
+
+// crowd has so many clients at once come so many times each, all to be served, and waits until the last is gone.
+func (r *rig) crowd(n, visits int) {
+	r.t.Helper()
+	var clients sync.WaitGroup
+	for range n {
+		clients.Go(func() {
+			for range visits {
+				c, err := net.DialTimeout("tcp", r.Addr().String(), patience)
+				if err != nil {
+					r.t.Error(err)
+					return
+				}
+				c.SetDeadline(time.Now().Add(patience))
+				io.WriteString(c, "hi")
+				if got, err := io.ReadAll(c); string(got) != "ok" {
+					r.t.Errorf("read %q, %v", got, err)
+				}
+				c.Close()
+			}
+		})
+	}
+	clients.Wait()
+	until(r.t, func() bool { return r.Live() == 0 }, func() any { return r.Live() }, "connections", 0)
+}

@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -300,40 +298,13 @@ func TestWhatEndsTheWait(t *testing.T) {
 func TestTheQueueServesACrowdOverSeveralLoops(t *testing.T) {
 	const limit, crowd, visits = 2, 40, 5
 	eachPoller(t, func(t *testing.T, poller string) {
-		var live, most atomic.Int32
-		handle := func(c *net.TCPConn) {
-			n := live.Add(1)
-			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-			}
-			io.ReadFull(c, make([]byte, 2))
-			live.Add(-1) // before the answer, which lets the balancer close
-			io.WriteString(c, "ok")
-		}
-		r := newRig(t, poller, []string{serve(t, handle)}, func(c *Config, p *balance.Plan) {
+		var seen peak
+		r := newRig(t, poller, []string{serve(t, seen.serve)}, func(c *Config, p *balance.Plan) {
 			c.Loops = 3
 			places(limit, crowd)(c, p)
 		})
-		var clients sync.WaitGroup
-		for range crowd {
-			clients.Go(func() {
-				for range visits {
-					c, err := net.DialTimeout("tcp", r.Addr().String(), patience)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					c.SetDeadline(time.Now().Add(patience))
-					io.WriteString(c, "hi")
-					if got, err := io.ReadAll(c); string(got) != "ok" {
-						t.Errorf("read %q, %v", got, err)
-					}
-					c.Close()
-				}
-			})
-		}
-		clients.Wait()
-		until(t, func() bool { return r.Live() == 0 }, func() any { return r.Live() }, "connections", 0)
-		if n := most.Load(); n > limit {
+		r.crowd(crowd, visits)
+		if n := seen.most.Load(); n > limit {
 			t.Errorf("the server saw %d connections at once, the limit is %d", n, limit)
 		}
 		if n := r.Totals().Counts[account.Queued]; n == 0 {

@@ -200,15 +200,8 @@ func TestResetWaitsUntilTheSurvivorHasEverything(t *testing.T) {
 		}
 		server.reset()
 		h.calm()
-		sent, got := c.down.bytes, uint64(0)
-		var e syscall.Errno
-		h.until(func() bool {
-			var p []byte
-			p, e = client.recv()
-			got += uint64(len(p))
-			return e != syscall.EAGAIN
-		}, "the client is told of the end")
-		if got != sent || e != syscall.ECONNRESET {
+		sent := c.down.bytes
+		if got, e := h.rest(client); got != sent || e != syscall.ECONNRESET {
 			t.Errorf("%v: the client got %d of the %d bytes before the reset, then %v", mode, got, sent, e)
 		}
 	}

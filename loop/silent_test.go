@@ -160,15 +160,8 @@ func TestAnswerCutShortByTheLifetime(t *testing.T) {
 		h.stuffed(server, &c.down)
 		c.began -= int64(2 * time.Hour)
 		h.judge(c)
-		sent, got := c.down.bytes, uint64(0)
-		var e syscall.Errno
-		h.until(func() bool {
-			var p []byte
-			p, e = client.recv()
-			got += uint64(len(p))
-			return e != syscall.EAGAIN
-		}, "the client is told of the end")
-		if got != sent || e != syscall.ECONNRESET {
+		sent := c.down.bytes
+		if got, e := h.rest(client); got != sent || e != syscall.ECONNRESET {
 			t.Errorf("%v: the client got %d of the %d bytes sent, then %v", mode, got, sent, e)
 		}
 		h.until(func() bool { return h.live == 0 }, "the connection is closed")
