@@ -36,7 +36,7 @@ func (l *Loop) connect(c *conn, now int64) {
 		c.chosen, c.why = choice.Server, choice.Why
 		e := l.dial(c)
 		if e == syscall.EINPROGRESS && l.cfg.Shortcuts {
-			e = l.greet(c)
+			e = l.greetAtOnce(c)
 		}
 		if inProgress(e) {
 			l.schedule(c)
@@ -152,46 +152,6 @@ const (
 	// untunedBytes fit one packet everywhere (RFC 879): Nagle's algorithm sends the first packet at once, and would hold back the rest of a larger message.
 	untunedBytes = 536
 )
-
-// greet sends a server whose answer to connect is still out what the client has said already. Where the answer has come, as it always has on loopback, that finds it out for free: the send tells it.
-// EINPROGRESS: the answer has not come, or the client is silent, which says nothing about the server.
-func (l *Loop) greet(c *conn) syscall.Errno {
-	if l.access != nil || l.balancer.Plan().Forwarded {
-		return syscall.EINPROGRESS // what the client says has to be looked at first, by those who want to know the server
-	}
-	h := &c.up
-	var p []byte
-	switch {
-	case h.tail != nil: // said to a server that failed
-		p = h.tail.buf
-	case !h.eof && c.client.readable:
-		var e syscall.Errno
-		if p, e = l.receive(c, h, &c.client); e != 0 && e != syscall.EAGAIN && !isOurs(e) {
-			c.client.reset, c.client.errno = true, uint8(e) // the kernel tells it once, and the connection's end is forward's to decide
-		}
-	}
-	if len(p) == 0 {
-		return syscall.EINPROGRESS
-	}
-	if len(p) > untunedBytes {
-		l.tune(c)
-	}
-	n, e := sys.SendMore(int(c.server.fd), p, h.eof)
-	switch {
-	case h.tail == nil && n < len(p):
-		h.tail = l.getTail(p[n:])
-	case h.tail != nil && n == len(p):
-		l.putTail(h)
-	case h.tail != nil:
-		h.tail.sent = n
-	}
-	h.moved = l.clock
-	if e == syscall.EAGAIN {
-		return syscall.EINPROGRESS
-	}
-	l.sent(h, n)
-	return e
-}
 
 // bindSource gives a socket the address the plan wants servers to see. As in Pen a refusal is logged, and the connection is made from the system's choice.
 func (l *Loop) bindSource(c *conn, fd int) {

@@ -52,6 +52,7 @@ type Loop struct {
 	spare      *sys.FD
 	free       *conn // closed connections for reuse, linked by next
 	tails      []*tail
+	distant    distant
 	searches   []*search
 	queue      queue          // who waits for a server
 	closes     account.Closes // the last abnormal endings

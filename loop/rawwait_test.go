@@ -2,7 +2,6 @@ package loop
 
 import (
 	"io"
-	"net"
 	"runtime"
 	"testing"
 	"time"
@@ -10,8 +9,7 @@ import (
 
 // A raw wait has no end of its own, and holds its P: a garbage collection, which stops the world, must get it all the same, and a loop with nothing to do must give it back.
 func TestRawWaitsHoldUpNobody(t *testing.T) {
-	plain := func(c *net.TCPConn) { io.Copy(c, struct{ io.Reader }{c}) } // net's own splice keeps a pipe, which a collection would leave half put away
-	r := newRig(t, "raw", []string{serve(t, plain)}, nil)
+	r := newRig(t, "raw", []string{serve(t, echo)}, nil)
 	c := r.dial()
 	for range 20 {
 		io.WriteString(c, "x")
