@@ -88,7 +88,7 @@ type Loop struct {
 	_ [64]byte
 }
 
-// Add adds to a total. Only the loop that owns the ledger may call it: with one writer a load and a store do, and no bus is locked for the sum.
+// Add adds to a total. Only the loop that owns the ledger may call it: there is one writer, so that a load and a store do.
 func (l *Loop) Add(c Count, n uint64) { l.counts[c].Store(l.counts[c].Load() + n) }
 
 // Opened counts a connection in.
