@@ -54,7 +54,8 @@ type program struct {
 var kinds = []kind{
 	{name: "pen", what: "default settings, but for flags given with it", find: penNotBuilt, build: getPen, argv: penArgv, takesFlags: true, knows: 10_000_000},
 	{name: "direct", what: "no proxy: clients connect to the servers", find: func() (program, error) { return program{}, nil }, baseline: true},
-	{name: "floor", what: "a minimal epoll relay in C (bench/floor), compiled here: the least work such a relay can do", find: findCompiler, build: compileFloor, argv: floorArgv, baseline: true},
+	{name: "floor", what: "a minimal epoll relay in C (bench/floor), compiled here: the least work such a relay can do", find: floor.find, build: floor.compile, argv: floorArgv, baseline: true},
+	{name: "ring", what: "the same on io_uring (bench/floor): what a relay takes that is told of bytes instead of descriptors", find: ring.find, build: ring.compile, argv: floorArgv, baseline: true},
 	{name: "haproxy", what: "HAProxy, tcp mode, 2 threads, stick table; splicing always for bulk, by its own judgement else", find: findHAProxy, argv: haproxyArgv, knows: 100_000},
 	{name: "nginx", what: "nginx stream, consistent hash of the client address, 2 workers", find: findNginx, argv: nginxArgv, deathSignal: syscall.SIGTERM},
 	{name: "oldpen", what: "Ulric Eriksson's Pen as Debian has it, with -P (PEN.md B1)", find: findOldPen, argv: oldPenArgv, knows: 1000},

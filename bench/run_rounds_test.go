@@ -114,7 +114,7 @@ func TestPeakPeers(t *testing.T) {
 
 // Idle memory of a proxy that takes what each connection costs is found, near enough.
 func TestIdleMemory(t *testing.T) {
-	at := startFloor(t, testServers(t)...)
+	at := startFloor(t, floor, testServers(t)...)
 	j := testJob(t, "idle", at.addrs)
 	j.Proxy, j.Shape.Conns = at.pid(), 400
 	o, err := drive(context.Background(), j)
