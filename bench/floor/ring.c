@@ -85,6 +85,7 @@ static void ask_receive(struct end *from) {
 	struct io_uring_sqe *s = entry();
 	io_uring_prep_recv_multishot(s, from->fd, NULL, 0, 0);
 	s->flags |= IOSQE_BUFFER_SELECT;
+	s->ioprio |= IORING_RECVSEND_POLL_FIRST; // nobody has said anything yet, as a rule
 	s->buf_group = 0;
 	s->user_data = (uintptr_t)from | RECEIVE;
 	from->receiving = 1;
