@@ -3,7 +3,6 @@ package loop
 import (
 	"syscall"
 
-	"pen/internal/backend"
 	"pen/internal/sys"
 )
 
@@ -13,11 +12,11 @@ const distantConnects = 63
 // distant knows the servers whose answer to connect takes its time. On this machine it is there when connect returns, and the client's first bytes can go out at once; from anywhere else it is not, and they would be
 // read only to lie in a buffer of ours. The zero value is ready, and takes a byte for each server. Owned by the loop.
 type distant struct {
-	left []uint8 // by server: connects for which it still counts as distant
+	left []uint8 // by server id: connects for which it still counts as distant
 }
 
 // note is told of a server that let a connect wait.
-func (d *distant) note(server backend.ID) {
+func (d *distant) note(server uint32) {
 	for int(server) >= len(d.left) {
 		d.left = append(d.left, 0)
 	}
@@ -25,7 +24,7 @@ func (d *distant) note(server backend.ID) {
 }
 
 // is reports whether a server counts as distant, for this connect.
-func (d *distant) is(server backend.ID) bool {
+func (d *distant) is(server uint32) bool {
 	if int(server) >= len(d.left) || d.left[server] == 0 {
 		return false
 	}
@@ -35,12 +34,12 @@ func (d *distant) is(server backend.ID) bool {
 
 // greetAtOnce greets a server whose answer is likely to be there.
 func (l *Loop) greetAtOnce(c *conn) syscall.Errno {
-	if l.distant.is(c.chosen.ID) {
+	if l.distant.is(uint32(c.chosen.ID)) {
 		return syscall.EINPROGRESS
 	}
 	e := l.greet(c)
 	if e == syscall.EINPROGRESS && c.up.tail != nil {
-		l.distant.note(c.chosen.ID)
+		l.distant.note(uint32(c.chosen.ID))
 	}
 	return e
 }
