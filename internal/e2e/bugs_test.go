@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -107,7 +108,7 @@ func TestB23IdlersOfAnyKind(t *testing.T) {
 			}
 			flags := []string{"-u", "nobody"}
 			pens, ours := startOracle(t, openDir(t), flags, []string{server.address}), startOurs(t, poller, 1, openDir(t), flags, []string{server.address})
-			_, _ = controlReply(pens.control, "idlers 3")
+			_, _ = controlReply(pens.control, "idlers 3") // its end may be the answer
 			select {
 			case <-pens.ended:
 			case <-time.After(patience):
@@ -240,24 +241,30 @@ func TestB26ChangesHoldAtOnce(t *testing.T) {
 func TestB27ALargeTableCostsNoMore(t *testing.T) {
 	const large, most = "1000000", 2.0
 	_, addresses := serveNamed(t, 1)
-	// each is the CPU time for a connection of a new client. That of starting, and of a table's first use, is paid by others before.
-	each := func(p process, address string, clients int) time.Duration {
-		for i := range clients {
-			mustVisit(t, loopback(i), address)
+	// each is the CPU time for a connection of a new client, in the cheapest of five groups, as the host's other guests cost some of them dearly. That of starting, and of a table's
+	// first use, is paid by a group before.
+	each := func(p process, address string, group int) time.Duration {
+		var client int
+		best := time.Duration(math.MaxInt64)
+		for round := range 6 {
+			before := p.busy()
+			for range group {
+				mustVisit(t, loopback(client), address)
+				client++
+			}
+			if round > 0 {
+				best = min(best, (p.busy()-before)/time.Duration(group))
+			}
 		}
-		before := p.busy()
-		for i := range clients {
-			mustVisit(t, loopback(clients+i), address)
-		}
-		return (p.busy() - before) / time.Duration(clients)
+		return best
 	}
 	eachPoller(t, func(t *testing.T, poller string) {
 		var pens, ours [2]time.Duration
 		for i, slots := range []string{"2048", large} {
 			c := startOracle(t, openDir(t), []string{"-c", slots}, addresses)
-			pens[i] = each(c.process, c.address, 50) // more of them would take a minute
+			pens[i] = each(c.process, c.address, 10) // more of them would take a minute
 			b := launch{poller: poller, flags: []string{"-c", slots}, servers: addresses}.start(t)
-			ours[i] = each(b.process, b.address, 200)
+			ours[i] = each(b.process, b.address, 50)
 		}
 		growth := func(of [2]time.Duration) float64 { return float64(of[1]) / float64(of[0]) }
 		if growth(ours) > most || growth(pens) < most {

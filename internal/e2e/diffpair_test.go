@@ -138,7 +138,7 @@ func startPen(t *testing.T, dir, listen string, flags, servers []string) *contes
 			t.Fatal("Debian's pen ended at once")
 		default:
 		}
-		return process(cmd.Process.Pid).listens(c.address)
+		return c.process.listens(c.address) && (!slices.Contains(flags, "-u") || c.process.listens(c.control)) // which it opens last
 	})
 	t.Cleanup(c.release)
 	return c
