@@ -132,13 +132,14 @@ func startPen(t *testing.T, dir, listen string, flags, servers []string) *contes
 			t.Logf("%s %s\n%s", debianPen, strings.Join(words, " "), out.tail())
 		}
 	})
+	controlled := slices.Contains(flags, "-u") && !slices.Contains(flags, "-C")
 	eventually(t, startLimit, "Debian's pen listens", func() bool {
 		select {
 		case <-ended:
 			t.Fatal("Debian's pen ended at once")
 		default:
 		}
-		return c.process.listens(c.address) && (!slices.Contains(flags, "-u") || c.process.listens(c.control)) // which it opens last
+		return c.process.listens(c.address) && (!controlled || c.process.listens(c.control)) // which it opens last
 	})
 	t.Cleanup(c.release)
 	return c
