@@ -50,6 +50,7 @@ func (c *conn) resetBy(gone *end) account.Cause {
 }
 
 func (l *Loop) startLinger(c *conn, gone *end, how ending) {
+	l.submitFor(c)
 	l.drop(gone)
 	l.empty(&c.up)
 	l.empty(&c.down)
@@ -115,6 +116,7 @@ func (l *Loop) discard(e *end) (ended bool) {
 
 // close is the only way out: it gives back everything a connection owns, in the reverse order of how it was got, and counts it out.
 func (l *Loop) close(c *conn, why account.Cause) {
+	l.submitFor(c)
 	if c.state == lingering && c.ending == byReset {
 		s, _ := c.survivor()
 		sys.ResetOnClose(int(s.fd))

@@ -117,7 +117,17 @@ type half struct {
 	eof    bool // the source has ended
 	shut   bool // and so has the destination's view of it
 	broken bool // the destination takes no more; what still comes is read and dropped
+	batch  batched
 }
+
+// batched is where a direction's last message is that went by the outbox.
+type batched uint8
+
+const (
+	away    batched = iota // or there was none
+	inside                 // still in the outbox
+	refused                // in tail, and in the destination's errno is why; flush has not been told yet
+)
 
 // tail is what a destination did not take at once, in a buffer of the loop's stock.
 type tail struct {
@@ -183,6 +193,14 @@ func (c *conn) other(h *half) *half {
 		return &c.down
 	}
 	return &c.up
+}
+
+// toward returns the direction that leads to an end.
+func (c *conn) toward(e *end) *half {
+	if e == &c.server {
+		return &c.up
+	}
+	return &c.down
 }
 
 func (c *conn) balanceClient() balance.Client { return balance.Client{Addr: c.peer} }

@@ -1,7 +1,7 @@
 // Package loop carries connections: accept, choose, connect, forward, close.
 //
 // The files stand in the order in which a connection meets them: listen, loop (the turn), poll_raw and poll_gnet (how a turn is waited for), conn (what a connection is),
-// ends (whose a descriptor is), accept, connect, greet (the client's first bytes), forward, close, trail (what is kept of it); then timers, deadline (what they are for), gate (the connection limit), pace (the accept rate), queue (who waits
+// ends (whose a descriptor is), accept, connect, greet (the client's first bytes), forward, outbox (what a turn has to say, in one call), close, trail (what is kept of it); then timers, deadline (what they are for), gate (the connection limit), pace (the accept rate), queue (who waits
 // for a server), tarpit (who asks for too much), errno (whose doing an error is), suspend, mailbox and view (how others speak to a loop), meter (how busy it is) and pin.
 //
 //	         ┌──────────────── one Loop = one goroutine ───────────────┐

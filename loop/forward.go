@@ -90,11 +90,14 @@ func (l *Loop) forward(c *conn, h *half, src, dst *end) {
 			}
 		}
 		switch {
+		case !src.readable && !h.eof:
+			l.restPipe(h)
+			return
+		case h.batch == inside: // it has to be seen first whether the destination takes it
+			l.submit()
+			continue
 		case h.eof:
 			l.finish(c, h, dst)
-			return
-		case !src.readable:
-			l.restPipe(h)
 			return
 		case budget <= 0:
 			l.later(c)
@@ -150,7 +153,7 @@ func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno
 	if n == 0 || h.broken {
 		return n, e
 	}
-	h.flow.Copied(n, len(l.buf))
+	h.flow.Copied(n, copyBuffer)
 	if l.access != nil && h == &c.up {
 		l.access.Line(l.now(), c.peer.Addr(), c.chosen.Host, p)
 	}
@@ -165,7 +168,8 @@ func (l *Loop) readCopy(c *conn, h *half, src, dst *end) (n int, e syscall.Errno
 
 // receive reads into the loop's buffer, where the bytes stay until the next read. None and no error: the source has ended. It may also have ended with the bytes.
 func (l *Loop) receive(c *conn, h *half, src *end) ([]byte, syscall.Errno) {
-	n, e := sys.Recv(int(src.fd), l.buf)
+	buf := l.room()
+	n, e := sys.Recv(int(src.fd), buf)
 	switch {
 	case e == syscall.EAGAIN:
 		src.readable = false
@@ -174,16 +178,16 @@ func (l *Loop) receive(c *conn, h *half, src *end) ([]byte, syscall.Errno) {
 		return nil, e
 	case n == 0:
 		return nil, l.sourceEnded(c, h, src)
-	case n == len(l.buf):
+	case n == len(buf):
 	case l.cfg.Shortcuts && src.exhausted() && c.filter == nil:
 		l.sourceEnded(c, h, src)
 	case !src.thorough:
 		src.readable = false
 	}
 	if l.tap != nil {
-		l.tap.Show(int(c.number), h == &c.up, l.buf[:n])
+		l.tap.Show(int(c.number), h == &c.up, buf[:n])
 	}
-	return l.buf[:n], 0
+	return buf[:n], 0
 }
 
 // exhausted tells an end whose short read was its last: everything had come before the read began, and nothing else ends a read short.
@@ -236,6 +240,9 @@ func (l *Loop) send(c *conn, h *half, dst *end, p []byte) {
 		if h == &c.up && (h.bytes > 0 || len(p) > untunedBytes) {
 			l.tune(c)
 		}
+		if !h.eof && l.batch(h, dst, p) {
+			return
+		}
 		var e syscall.Errno
 		if n, e = sys.SendMore(int(dst.fd), p, h.eof); e != 0 && e != syscall.EAGAIN {
 			l.giveUp(c, h, dst, e)
@@ -258,6 +265,11 @@ func (l *Loop) sent(h *half, n int) {
 func (l *Loop) flush(c *conn, h *half, dst *end) {
 	var n int
 	var e syscall.Errno
+	if h.batch == refused {
+		h.batch = away
+		l.giveUp(c, h, dst, syscall.Errno(dst.errno))
+		return
+	}
 	if h == &c.up {
 		l.tune(c)
 	}

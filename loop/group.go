@@ -40,6 +40,9 @@ type Config struct {
 	// Shortcuts leaves out system calls whose effect a connection can do without: see greet, tune, receive, push.
 	Shortcuts bool
 
+	// SendBatch has the raw poller's loops send what a turn has to say in one call, where the kernel lets them: see outbox.
+	SendBatch bool
+
 	Splice   splice.Mode
 	PipeSize int // bytes wanted
 	Pipes    int // open at once, over all loops

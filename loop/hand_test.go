@@ -77,6 +77,13 @@ func step(cfg *Config, _ *balance.Plan) { cfg.Shortcuts = false }
 
 // batch handles one batch of events, waiting for it at most so many milliseconds, and the turn after it. It reports whether anything was to be done.
 func (h *hand) batch(msec int) bool {
+	busy := h.events(msec)
+	h.turn()
+	return busy
+}
+
+// events is batch without the turn.
+func (h *hand) events(msec int) bool {
 	p := h.poll.(*rawPoller)
 	busy := p.again
 	p.again = false
@@ -89,7 +96,6 @@ func (h *hand) batch(msec int) bool {
 		sys.ClearCounter(p.bell.Int())
 		p.rung.Store(false)
 	}
-	h.turn()
 	return n > 0 || busy
 }
 

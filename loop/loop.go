@@ -33,6 +33,7 @@ type Loop struct {
 
 	// owned by the loop
 	listener   listener
+	outbox     outbox
 	tuning     sys.Tuning // of connections to servers; the listener has it as well
 	timeouts   timeouts   // the plan's timeouts, as refresh has seen them
 	access     Access     // nil: what clients send is not logged
@@ -103,6 +104,11 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate, q
 	}
 	if lp.spare, err = sys.NewEventFD(); err != nil {
 		return lp, err
+	}
+	if cfg.SendBatch && cfg.Poller == "raw" { // gnet's does not say when a turn is over
+		if lp.outbox.batch, err = sys.OpenBatch(outboxMessages, outboxBytes); err != nil && index == 0 {
+			cfg.Log.Info("sends go one by one", "error", err, "remedy", "allow io_uring (Linux 5.18), or say --send-batch off")
+		}
 	}
 	if e := lp.poll.addClock(lp.timerfd.Int()); e != 0 {
 		return lp, refusal("epoll_ctl add", e)
@@ -204,6 +210,7 @@ func (l *Loop) turn() bool {
 }
 
 func (l *Loop) tidy() bool {
+	l.submit()
 	if l.mailbox.full.Load() {
 		for _, do := range l.mailbox.take() {
 			do(l)
@@ -213,6 +220,7 @@ func (l *Loop) tidy() bool {
 	l.lookIfAsked()
 	if len(l.ready) > 0 {
 		l.resume()
+		l.submit()
 	}
 	return l.state == running || l.state == draining && l.live > 0
 }
@@ -253,6 +261,7 @@ func (l *Loop) release() {
 	l.listener.fd.Close()
 	l.timerfd.Close()
 	l.spare.Close()
+	l.outbox.batch.Close()
 	if l.poll != nil {
 		l.poll.close()
 	}

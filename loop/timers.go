@@ -152,6 +152,7 @@ func (l *Loop) tick() {
 		l.period = -1
 		l.beat(period)
 	}
+	l.submit() // or what has just been said would not count against a silence
 	l.clock = l.present()
 	l.wheel.advance(l.clock, expiryBudget, l.expire)
 	if int32(l.clock-l.listener.until) >= 0 {

@@ -12,8 +12,8 @@ import (
 const (
 	// standingFDs: the standard streams 3, the Go runtime 4 (its poller and the cgroup's CPU quota), the log 1, the kernel's counters 1, and room for what comes and goes: files of /proc, the pid file, the resolver's sockets.
 	standingFDs = 16
-	// loopFDs: epoll, eventfd, timerfd, a listener, and a connection accepted only to be turned away.
-	loopFDs = 5
+	// loopFDs: epoll, eventfd, timerfd, a listener, the batch of sends, and a connection accepted only to be turned away.
+	loopFDs = 6
 	// probeShare is the part of the limit, as a divisor, that health checks may claim: each server may have one under way.
 	// Past it some checks find no descriptor and give no verdict, which is better than not to start.
 	probeShare = 8

@@ -8,7 +8,7 @@ import (
 )
 
 func TestBudget(t *testing.T) {
-	// Two loops and one server: 16 + 2*5 + 1 = 27 descriptors beside the traffic.
+	// Two loops and one server: 16 + 2*6 + 1 = 29 descriptors beside the traffic.
 	tests := []struct {
 		flags        string
 		nofile       uint64
@@ -16,24 +16,24 @@ func TestBudget(t *testing.T) {
 		descriptors  uint64
 		notice       string
 	}{
-		{"", 20000, 500, 128, 1000 + 256 + 27, ""},
-		{"", 1283, 500, 128, 1283, ""},
-		{"", 1282, 500, 127, 1281, "pipes lowered from 128 to 127: the limit is 1282 descriptors (ulimit -n)"},
-		{"", 1200, 500, 86, 1199, "pipes lowered from 128 to 86: the limit is 1200 descriptors (ulimit -n)"},
-		{"", 1024, 436, 62, 1023, "max-conns lowered from 500 to 436, pipes lowered from 128 to 62: the limit is 1024 descriptors (ulimit -n)"},
-		{"", 64, 16, 2, 63, "max-conns lowered from 500 to 16, pipes lowered from 128 to 2: the limit is 64 descriptors (ulimit -n)"},
-		{"", 29, 1, 0, 29, "max-conns lowered from 500 to 1, pipes lowered from 128 to 0: the limit is 29 descriptors (ulimit -n)"},
-		{"--splice never", 1539, 500, 0, 1027, ""},
-		{"--splice never", 64, 18, 0, 63, "max-conns lowered from 500 to 18: the limit is 64 descriptors (ulimit -n)"},
-		{"--check off", 64, 17, 2, 64, "max-conns lowered from 500 to 17, pipes lowered from 128 to 2: the limit is 64 descriptors (ulimit -n)"},
-		{"--pipes 8", 64, 10, 8, 63, "max-conns lowered from 500 to 10: the limit is 64 descriptors (ulimit -n)"},
-		{"-x 18", 64, 18, 0, 63, "pipes lowered from 128 to 0: the limit is 64 descriptors (ulimit -n)"},
-		{"-x 10", 64, 10, 8, 63, "pipes lowered from 128 to 8: the limit is 64 descriptors (ulimit -n)"},
-		{"-x 10 --pipes 8", 64, 10, 8, 63, ""},
-		{"-l /var/log/pen", 20000, 500, 128, 1000 + 256 + 27 + 2, ""},
-		{"-C 8888", 20000, 500, 128, 1000 + 256 + 27 + 257, ""},
-		{"-C 8888", 1024, 380, 54, 760 + 108 + 27 + 129, "max-conns lowered from 500 to 380, pipes lowered from 128 to 54: the limit is 1024 descriptors (ulimit -n)"},
-		{"-x 9000", 20000, 9000, 128, 18000 + 256 + 27, ""},
+		{"", 20000, 500, 128, 1000 + 256 + 29, ""},
+		{"", 1285, 500, 128, 1285, ""},
+		{"", 1284, 500, 127, 1283, "pipes lowered from 128 to 127: the limit is 1284 descriptors (ulimit -n)"},
+		{"", 1202, 500, 86, 1201, "pipes lowered from 128 to 86: the limit is 1202 descriptors (ulimit -n)"},
+		{"", 1026, 436, 62, 1025, "max-conns lowered from 500 to 436, pipes lowered from 128 to 62: the limit is 1026 descriptors (ulimit -n)"},
+		{"", 66, 16, 2, 65, "max-conns lowered from 500 to 16, pipes lowered from 128 to 2: the limit is 66 descriptors (ulimit -n)"},
+		{"", 31, 1, 0, 31, "max-conns lowered from 500 to 1, pipes lowered from 128 to 0: the limit is 31 descriptors (ulimit -n)"},
+		{"--splice never", 1541, 500, 0, 1029, ""},
+		{"--splice never", 66, 18, 0, 65, "max-conns lowered from 500 to 18: the limit is 66 descriptors (ulimit -n)"},
+		{"--check off", 66, 17, 2, 66, "max-conns lowered from 500 to 17, pipes lowered from 128 to 2: the limit is 66 descriptors (ulimit -n)"},
+		{"--pipes 8", 66, 10, 8, 65, "max-conns lowered from 500 to 10: the limit is 66 descriptors (ulimit -n)"},
+		{"-x 18", 66, 18, 0, 65, "pipes lowered from 128 to 0: the limit is 66 descriptors (ulimit -n)"},
+		{"-x 10", 66, 10, 8, 65, "pipes lowered from 128 to 8: the limit is 66 descriptors (ulimit -n)"},
+		{"-x 10 --pipes 8", 66, 10, 8, 65, ""},
+		{"-l /var/log/pen", 20000, 500, 128, 1000 + 256 + 29 + 2, ""},
+		{"-C 8888", 20000, 500, 128, 1000 + 256 + 29 + 257, ""},
+		{"-C 8888", 1026, 380, 54, 760 + 108 + 29 + 129, "max-conns lowered from 500 to 380, pipes lowered from 128 to 54: the limit is 1026 descriptors (ulimit -n)"},
+		{"-x 9000", 20000, 9000, 128, 18000 + 256 + 29, ""},
 	}
 	for _, test := range tests {
 		b, err := parse(t, test.flags+" 80 10.0.0.1").budget(test.nofile, 2, 0)
@@ -50,13 +50,13 @@ func TestBudgetRefuses(t *testing.T) {
 		nofile uint64
 		want   string
 	}{
-		{"-x 50000", 20000, "-x 50000 needs 100000 + 256 + 27 = 100283 descriptors, the limit is 20000: raise it (ulimit -n) or use -x 9858"},
-		{"-x 19", 64, "-x 19 needs 38 + 256 + 27 = 321 descriptors, the limit is 64: raise it (ulimit -n) or use -x 16"},
-		{"-x 11 --pipes 8", 64, "-x 11 needs 22 + 16 + 27 = 65 descriptors, the limit is 64: raise it (ulimit -n) or use -x 10"},
-		{"-x 11 --pipes 20", 64, "-x 11 needs 22 + 40 + 27 = 89 descriptors, the limit is 64: raise it (ulimit -n) or lower --pipes"},
-		{"--pipes 20", 64, "-x 500 needs 1000 + 40 + 27 = 1067 descriptors, the limit is 64: raise it (ulimit -n) or lower --pipes"},
-		{"", 28, "-x 500 needs 1000 + 256 + 27 = 1283 descriptors, the limit is 28: raise it (ulimit -n)"},
-		{"", 0, "-x 500 needs 1000 + 256 + 26 = 1282 descriptors, the limit is 0: raise it (ulimit -n)"},
+		{"-x 50000", 20000, "-x 50000 needs 100000 + 256 + 29 = 100285 descriptors, the limit is 20000: raise it (ulimit -n) or use -x 9857"},
+		{"-x 19", 66, "-x 19 needs 38 + 256 + 29 = 323 descriptors, the limit is 66: raise it (ulimit -n) or use -x 16"},
+		{"-x 11 --pipes 8", 66, "-x 11 needs 22 + 16 + 29 = 67 descriptors, the limit is 66: raise it (ulimit -n) or use -x 10"},
+		{"-x 11 --pipes 20", 66, "-x 11 needs 22 + 40 + 29 = 91 descriptors, the limit is 66: raise it (ulimit -n) or lower --pipes"},
+		{"--pipes 20", 66, "-x 500 needs 1000 + 40 + 29 = 1069 descriptors, the limit is 66: raise it (ulimit -n) or lower --pipes"},
+		{"", 30, "-x 500 needs 1000 + 256 + 29 = 1285 descriptors, the limit is 30: raise it (ulimit -n)"},
+		{"", 0, "-x 500 needs 1000 + 256 + 28 = 1284 descriptors, the limit is 0: raise it (ulimit -n)"},
 	}
 	for _, test := range tests {
 		b, err := parse(t, test.flags+" 80 10.0.0.1").budget(test.nofile, 2, 0)
@@ -91,7 +91,7 @@ func TestBudgetAdvice(t *testing.T) {
 func TestBudgetOfManyServers(t *testing.T) {
 	servers := strings.Repeat(" 10.0.0.1", 1000)
 	b, err := parse(t, "-e 10.0.0.2 80"+servers).budget(20000, 2, 0)
-	if want := uint64(1000 + 256 + 16 + 10 + 1001); err != nil || b.Descriptors != want {
+	if want := uint64(1000 + 256 + 16 + 12 + 1001); err != nil || b.Descriptors != want {
 		t.Errorf("got %d descriptors, %v; want %d", b.Descriptors, err, want)
 	}
 	b, err = parse(t, "80"+servers).budget(64, 2, 0)
@@ -120,10 +120,10 @@ func TestBudgetPlan(t *testing.T) {
 		quota int64
 		want  string
 	}{
-		{"", 64 << 20, "plan: 2 loops, cpus unpinned, 500 connections, 1283 of 20000 descriptors, 128 pipes of 512 KiB (64 MiB of pipe-user-pages-soft 64 MiB), client table 2048 slots 160 KiB, memory at most 95.8 MiB (33.2 MiB while all are idle)"},
-		{"--cpus 0-1 -x 1 --pipes 1 --pipe-size 4k -c 1", 0, "plan: 2 loops, cpus 0-1, 1 connection, 31 of 20000 descriptors, 1 pipe of 4 KiB (4 KiB), client table 1 slot 80 B, memory at most 32.6 MiB (32.5 MiB while all are idle)"},
-		{"--cpus auto --splice never -c 1000000", 64 << 20, "plan: 2 loops, cpus auto, 500 connections, 1027 of 20000 descriptors, no pipes, client table 1000000 slots 76.3 MiB, memory at most 171.9 MiB (109.3 MiB while all are idle)"},
-		{"--pipe-size 1m --pipes 1500", 64 << 20, "plan: 2 loops, cpus unpinned, 500 connections, 4027 of 20000 descriptors, 1500 pipes of 1 MiB (1.5 GiB of pipe-user-pages-soft 64 MiB), client table 2048 slots 160 KiB, memory at most 95.9 MiB (33.3 MiB while all are idle)"},
+		{"", 64 << 20, "plan: 2 loops, cpus unpinned, 500 connections, 1285 of 20000 descriptors, 128 pipes of 512 KiB (64 MiB of pipe-user-pages-soft 64 MiB), client table 2048 slots 160 KiB, memory at most 96.6 MiB (33.9 MiB while all are idle)"},
+		{"--cpus 0-1 -x 1 --pipes 1 --pipe-size 4k -c 1", 0, "plan: 2 loops, cpus 0-1, 1 connection, 33 of 20000 descriptors, 1 pipe of 4 KiB (4 KiB), client table 1 slot 80 B, memory at most 33.4 MiB (33.3 MiB while all are idle)"},
+		{"--cpus auto --splice never -c 1000000", 64 << 20, "plan: 2 loops, cpus auto, 500 connections, 1029 of 20000 descriptors, no pipes, client table 1000000 slots 76.3 MiB, memory at most 172.7 MiB (110.1 MiB while all are idle)"},
+		{"--pipe-size 1m --pipes 1500", 64 << 20, "plan: 2 loops, cpus unpinned, 500 connections, 4029 of 20000 descriptors, 1500 pipes of 1 MiB (1.5 GiB of pipe-user-pages-soft 64 MiB), client table 2048 slots 160 KiB, memory at most 96.6 MiB (34 MiB while all are idle)"},
 	}
 	for _, test := range tests {
 		b, err := parse(t, test.flags+" 80 10.0.0.1").budget(20000, 2, test.quota)

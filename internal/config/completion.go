@@ -25,6 +25,7 @@ var choices = map[string]string{
 	"client-limit": "reject tarpit abuse",
 	"splice":       "auto always never",
 	"steer":        "off cpu client",
+	"send-batch":   "on off",
 	"shortcuts":    "on off",
 	"poller":       "raw gnet",
 	"check":        "tcp http:/ off",

@@ -4,8 +4,9 @@ package config
 const (
 	// baseBytes is the program's own pages, the Go runtime with its least heap of 4 MiB, logs and the control port. An idle pen of two loops is seen at 18 MiB.
 	baseBytes = 32 << 20
-	// loopBytes: the buffer that all copying goes through, one for a filter, 32 KiB each; the timer wheel, the events of a wait, room for 64 spare tails' headers.
-	loopBytes = 256 << 10
+	// loopBytes: the buffer that all copying goes through, one for a filter, 32 KiB each; the timer wheel, the events of a wait, room for 64 spare tails' headers; 256 KiB of messages that wait for the end
+	// of the turn, and what the kernel is told them by.
+	loopBytes = 640 << 10
 	// connBytes: the connection 256, its search or place in the queue 72, its number and its places in lists. Its descriptors' places in the loop's table are counted apart.
 	connBytes = 512
 	// tailBytes is what a stalled direction that copies keeps, beside its header: one read of a full buffer.

@@ -66,6 +66,7 @@ type Options struct {
 	CPUs      string // "" = no pinning, "auto", or a list whose form has been checked: see ParseCPUs
 	Steer     string // "off", "cpu" or "client"
 	Shortcuts string // "on" or "off"
+	SendBatch string // "on" or "off"
 	Poller    string // "raw" or "gnet"
 
 	// health checks

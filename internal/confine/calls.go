@@ -6,12 +6,13 @@ import (
 )
 
 // calls is every system call that a running balancer makes whatever its arguments, the loops' first: an old kernel walks the list for each call, a newer one (5.11) remembers the verdict by number.
-// Those that an architecture does not have are left out there. What is deliberately not here: execve, fork (see partial), ptrace, mount, bpf, io_uring, keyctl, setuid and their kin.
+// Those that an architecture does not have are left out there. What is deliberately not here: execve, fork (see partial), ptrace, mount, bpf, keyctl, setuid and their kin;
+// and what makes an io_uring or widens one: the loops' own (sys.Batch) are made before and can send, nothing else.
 var calls = slices.Concat(moving, runtimes, filing)
 
 // moving is for connections, pipes and polling.
 var moving = []string{
-	"recvfrom", "sendto", "epoll_ctl", "epoll_pwait", "splice", "accept4", "connect", "close", "shutdown", "setsockopt", "getsockopt", "read", "write",
+	"recvfrom", "sendto", "io_uring_enter", "epoll_ctl", "epoll_pwait", "splice", "accept4", "connect", "close", "shutdown", "setsockopt", "getsockopt", "read", "write",
 	"bind", "listen", "getsockname", "getpeername", "fcntl", "pipe2", "readv", "writev", "recvmsg", "sendmsg", "recvmmsg", "sendmmsg", "accept", "socketpair",
 	"epoll_create1", "epoll_pwait2", "epoll_wait", "poll", "ppoll", "eventfd2", "timerfd_create", "timerfd_settime", "sendfile",
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // counted are the calls that a connection can cost, however the machine schedules; waiting (epoll_pwait, futex) depends on that.
-var counted = []string{"accept4", "socket", "setsockopt", "getsockopt", "bind", "connect", "getsockname", "getpeername", "fcntl", "ioctl", "recvfrom", "sendto", "recvmsg", "sendmsg",
+var counted = []string{"accept4", "socket", "setsockopt", "getsockopt", "bind", "connect", "getsockname", "getpeername", "fcntl", "ioctl", "recvfrom", "sendto", "recvmsg", "sendmsg", "io_uring_enter",
 	"splice", "pipe2", "epoll_ctl", "shutdown", "close"}
 
 // frozen runs f while pen stands still, so that everything f causes is there at once when pen goes on.
@@ -159,4 +159,56 @@ func TestSystemCallsPerConnection(t *testing.T) {
 		}
 		shown(t, "%d requests: %v", many-few, got)
 	})
+	for name, test := range map[string]struct {
+		flags []string
+		want  map[string]int
+	}{
+		"in one call": {nil, map[string]int{"recvfrom": n, "io_uring_enter": 1}},
+		"one by one":  {[]string{"--send-batch", "off"}, map[string]int{"recvfrom": n, "sendto": n}},
+	} {
+		t.Run("requests of a turn, "+name, func(t *testing.T) {
+			cost := func(turns int) map[string]int {
+				heard := make(chan struct{})
+				return perConnection(t, 1, test.flags, func(c conn) error {
+					fmt.Fprintln(c, "a")
+					for r := bufio.NewReader(c); ; heard <- struct{}{} {
+						if _, err := r.ReadString('\n'); err != nil {
+							return nil
+						}
+					}
+				}, func(b *balancer, _ int) {
+					var callers []*caller
+					for i := range n {
+						c := call(t, loopback(i), b.address)
+						c.mustName(t)
+						callers = append(callers, c)
+					}
+					for range turns {
+						b.frozen(func() {
+							for _, c := range callers {
+								io.WriteString(c, question)
+							}
+						})
+						for range n {
+							<-heard
+						}
+					}
+					for _, c := range callers {
+						c.Close()
+					}
+				})
+			}
+			few, more := cost(2), cost(3) // with the second message a connection is tuned
+			got := map[string]int{}
+			for name := range more {
+				if extra := more[name] - few[name]; extra != 0 {
+					got[name] = extra
+				}
+			}
+			if !maps.Equal(got, test.want) {
+				t.Errorf("%d requests in a turn cost %v, want %v", n, got, test.want)
+			}
+			shown(t, "%d requests in a turn, %s: %v", n, name, got)
+		})
+	}
 }

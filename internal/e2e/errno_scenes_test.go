@@ -135,6 +135,22 @@ var scenes = map[string]struct {
 		c.Close()
 		return seen(err)
 	}},
+	"requests in one turn": {nil, func(x *exam) string {
+		a, b := x.established(), x.established()
+		x.arm()
+		x.frozen(func() {
+			io.WriteString(a, "of one\n")
+			io.WriteString(b, "of the other\n")
+		})
+		for c, want := range map[*caller]string{a: "of one", b: "of the other"} {
+			line, err := c.name(patience)
+			if err != nil || line != want {
+				return fmt.Sprintf("%q, %v", line, err)
+			}
+			c.Close()
+		}
+		return isServed
+	}},
 	"a download": {nil, func(x *exam) string {
 		c := x.established()
 		x.arm()

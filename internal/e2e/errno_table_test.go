@@ -18,6 +18,7 @@ type fault struct {
 	client  string // what the client of the scene sees
 	cause   string // of the ending
 	lost    int    // sockets left open, because an injected close closes nothing
+	raw     bool   // made by the raw poller's loops only
 }
 
 // Errnos that mean the same wherever they occur: wrong is by a fault of our own, short is for want of memory.
@@ -71,6 +72,10 @@ var faults = []fault{
 		follows: "both sides are told by RST", client: sawReset, cause: "local"},
 	{call: "sendto", scene: "a request", when: "2", errnos: "ENOMEM ENOBUFS ENOTCONN EACCES EPERM EMSGSIZE EOPNOTSUPP EDESTADDRREQ EISCONN " + wrong,
 		follows: "the same", client: sawReset, cause: "local"},
+	{call: "io_uring_enter", scene: "requests in one turn", when: "1", errnos: "EINTR", raw: true,
+		follows: "sent again", client: isServed, cause: "client_fin"},
+	{call: "io_uring_enter", scene: "requests in one turn", when: "1+", errnos: "EAGAIN EBUSY ENOMEM EBADF EBADFD EBADR EFAULT EINVAL ENXIO EOPNOTSUPP EPERM", raw: true,
+		follows: "each is sent by itself", client: isServed, cause: "client_fin"},
 	{call: "splice", scene: "a download", when: "1", errnos: "EINTR",
 		follows: "asked again", client: isServed, cause: "client_fin"},
 	{call: "splice", scene: "a download", when: "1", errnos: "ENOMEM EINVAL ESPIPE EBADF",
@@ -123,17 +128,20 @@ type refusal struct {
 	errnos  string
 	follows string
 	starts  bool // nevertheless
+	raw     bool // made by the raw poller only
 }
 
 var refusals = []refusal{
-	{"socket", "EMFILE ENFILE ENOMEM ENOBUFS EACCES EPROTONOSUPPORT EINVAL", "no listener", false},
-	{"setsockopt", "ENOPROTOOPT EPERM ENOMEM EBADF EINVAL", "no listener: what was asked of it at the start must be had", false},
-	{"bind", "EADDRINUSE EADDRNOTAVAIL EACCES EBADF EINVAL ENOMEM", "no listener; for EADDRINUSE and EACCES the line says what helps", false},
-	{"listen", "EADDRINUSE EBADF EOPNOTSUPP", "no listener", false},
-	{"timerfd_create", "EMFILE ENFILE ENODEV ENOMEM EINVAL EPERM", "no loop", false},
-	{"fchmod", "EPERM EROFS EIO ENOMEM", "no control socket: it would not be private", false},
-	{"renameat", "EACCES EBUSY EDQUOT EIO ENOENT ENOSPC EPERM EROFS", "no pid file", false},
-	{"sched_setaffinity", "EINVAL EPERM EFAULT ESRCH", "logged; the loop is not pinned", true},
+	{"socket", "EMFILE ENFILE ENOMEM ENOBUFS EACCES EPROTONOSUPPORT EINVAL", "no listener", false, false},
+	{"setsockopt", "ENOPROTOOPT EPERM ENOMEM EBADF EINVAL", "no listener: what was asked of it at the start must be had", false, false},
+	{"bind", "EADDRINUSE EADDRNOTAVAIL EACCES EBADF EINVAL ENOMEM", "no listener; for EADDRINUSE and EACCES the line says what helps", false, false},
+	{"listen", "EADDRINUSE EBADF EOPNOTSUPP", "no listener", false, false},
+	{"timerfd_create", "EMFILE ENFILE ENODEV ENOMEM EINVAL EPERM", "no loop", false, false},
+	{"io_uring_setup", "EPERM ENOSYS EINVAL ENOMEM EMFILE ENFILE EFAULT", "logged; each message is sent by itself", true, true},
+	{"io_uring_register", "EINVAL EPERM ENOMEM EBADF EBUSY EFAULT EOPNOTSUPP", "the same", true, true},
+	{"fchmod", "EPERM EROFS EIO ENOMEM", "no control socket: it would not be private", false, false},
+	{"renameat", "EACCES EBUSY EDQUOT EIO ENOENT ENOSPC EPERM EROFS", "no pid file", false, false},
+	{"sched_setaffinity", "EINVAL EPERM EFAULT ESRCH", "logged; the loop is not pinned", true, false},
 }
 
 // line is the refusal's in the document.
