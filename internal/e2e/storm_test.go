@@ -64,7 +64,7 @@ func TestStormOfConnects(t *testing.T) {
 func (s storm) weather(t *testing.T) {
 	rounds, length := sized(3, 50), time.Duration(sized(200, 500))*time.Millisecond
 	if full && s.lasting { // to lay one takes longer than to watch it
-		rounds, length = 6, 2*time.Second
+		rounds, length = 12, 2*time.Second
 	}
 	eachPoller(t, func(t *testing.T, poller string) {
 		var servers []*stormPeer
