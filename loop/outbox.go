@@ -17,7 +17,8 @@ const (
 
 // outbox is the messages that wait for the end of the turn. With no batch there are none, and everything is sent at once.
 //
-// Invariant: a direction with a message here has no tail and no pipe, and neither is more read for it nor its end passed on before the outbox is submitted. What its destination does not take becomes its tail.
+// Invariant: a direction with a message here has no tail and nothing in a pipe, and neither is more read for it nor its end passed on before the outbox is submitted. What its destination does not take becomes
+// its tail.
 type outbox struct {
 	batch *sys.Batch
 	to    [outboxMessages]*end // whom each is for
