@@ -12,7 +12,7 @@ import (
 	"pen/splice"
 )
 
-// copyBuffer is the room a direction that copies reads into, bytes: one per loop, shared by all its connections. A read that fills it is the sign of a bulk transfer.
+// copyBuffer is the room a direction that copies reads into, bytes: in the outbox, or without one in a buffer that a loop's connections share. A read that fills it is the sign of a bulk transfer.
 const copyBuffer = 32 << 10
 
 // Loop is one event loop: a goroutine, a poller, a listener, and the connections accepted there, for life.

@@ -68,7 +68,7 @@ type ringParams struct {
 	sq, cq                                                             ringOffsets
 }
 
-// ringOffsets are the kernel's io_sqring_offsets and io_cqring_offsets; the last word but one is the entries' place.
+// ringOffsets are the kernel's io_sqring_offsets and io_cqring_offsets, alike but for three words: of what is asked for the last is where its order stands, of the answers the middle one is where they stand.
 type ringOffsets struct {
 	head, tail, mask, entries, a, b, c, _ uint32
 	_                                     uint64
