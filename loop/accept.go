@@ -14,9 +14,6 @@ const (
 	acceptPauseMost = 16 * acceptPause
 )
 
-// rightGuesses is after how many a larger guess is tried: one accept in vain for so many batches. A full backlog of 500 is taken in about a hundred batches all the same, each with whatever else happened.
-const rightGuesses = 16
-
 // futileAccepts is after how many connections in a row that were gone, or forbidden, accepting rests. A rule of a security module keeps the connection that it forbids at the head of the queue.
 const futileAccepts = 64
 
@@ -26,8 +23,6 @@ type listener struct {
 	deaf   bool          // taken out of the poller, which would go on reporting what cannot be accepted
 	unix   bool          // of a Unix socket
 	muted  bool          // refuses clients (Suspend)
-	guess  int           // how many connections are likely to be waiting when some are, at least 1
-	right  int           // how often in a row at least that many were
 	futile int           // accepts in a row that brought an error of one connection only
 	rested time.Duration // the last rest; 0 once a connection was accepted
 	until  uint32        // tick at which the rest is over
@@ -38,35 +33,36 @@ type listener struct {
 	next  uint32 // tick at which the rest is over, or the last one was; 0 there was none
 }
 
-// accept takes the connections that are likely to be waiting, a batch at most. If there are more the poller says so, and next time more are taken for likely.
+// accept takes the connections that wait, a batch at most. If there are more the poller says so again.
 func (l *Loop) accept() {
 	ln := &l.listener
 	if ln.deaf { // reported before it was taken out; unless that was refused
 		l.poll.remove(ln.fd.Int())
 		return
 	}
-	if taken := l.take(ln.guess, l.gate.pace.Load()); taken < ln.guess {
-		ln.guess, ln.right = max(taken, 1), 0
-	} else if ln.right++; ln.right == rightGuesses {
-		ln.guess, ln.right = min(ln.guess+1, l.cfg.AcceptBatch), 0
+	most := l.cfg.AcceptBatch
+	if !ln.unix { // to ask how many there are is cheaper than an accept in vain, for which the kernel makes a socket, an inode and a file first
+		waiting, _ := sys.ListenQueue(ln.fd.Int())
+		most = min(max(waiting, 1), most)
 	}
+	l.take(most, l.gate.pace.Load())
 }
 
 // take accepts connections at a pace, each on to connect, until so many are taken, none is left, or accepting has to rest.
-func (l *Loop) take(most int, p *pace) (taken int) {
+func (l *Loop) take(most int, p *pace) {
 	ln := &l.listener
-	for ; taken < most && !ln.paused; taken++ {
+	for taken := 0; taken < most && !ln.paused; taken++ {
 		if !l.gate.enter(l) {
 			l.deafen()
 			l.ledger.Add(account.LimitReached, 1)
 			if l.complaints.allow(l.now()) {
 				l.log.Warn("connection limit reached, clients wait", "limit", l.gate.max.Load(), "remedy", "raise -x")
 			}
-			return taken
+			return
 		}
 		if p != nil && !l.admit(p) {
 			l.gate.leave()
-			return taken
+			return
 		}
 		fd, peer, e := sys.Accept(ln.fd.Int())
 		if e == 0 {
@@ -80,7 +76,7 @@ func (l *Loop) take(most int, p *pace) (taken int) {
 		}
 		switch judgeAccept(e) {
 		case acceptDone:
-			return taken
+			return
 		case acceptRetry:
 			l.ledger.Add(account.AcceptErrors, 1)
 			if ln.futile++; ln.futile > futileAccepts {
@@ -91,7 +87,6 @@ func (l *Loop) take(most int, p *pace) (taken int) {
 			l.rest(e)
 		}
 	}
-	return taken
 }
 
 // deafen takes the listener out of the poller until hear.

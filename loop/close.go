@@ -163,9 +163,7 @@ func (l *Loop) close(c *conn, why account.Cause) {
 	if l.state == draining {
 		l.poll.soon()
 	}
-	if !c.listed {
-		l.recycle(c)
-	}
+	l.recycle(c)
 }
 
 // drop closes one end's socket. Closing takes it out of the poller too; events of it already fetched find nobody.
@@ -178,8 +176,11 @@ func (l *Loop) drop(e *end) {
 	e.fd = -1
 }
 
-// recycle puts a dead connection on the free list.
+// recycle puts a dead connection on the free list, unless it still is on another: it is called again then.
 func (l *Loop) recycle(c *conn) {
+	if c.listed || c.dialling {
+		return
+	}
 	c.timer.next = l.free
 	l.free = c
 }

@@ -166,6 +166,8 @@ type conn struct {
 	idler  bool   // has no client
 	tuned  bool   // the server's socket has its options
 
+	dialling bool // its connect is in the outbox, or has been made and it has not gone on yet: not to be reused either
+
 	stay balance.Stay // what the client was counted in by, once Choose has been asked
 }
 

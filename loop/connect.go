@@ -34,22 +34,36 @@ func (l *Loop) connect(c *conn, now int64) {
 		}
 		l.enterState(c, connecting)
 		c.chosen, c.why = choice.Server, choice.Why
-		e := l.dial(c)
-		if e == syscall.EINPROGRESS && l.cfg.Shortcuts {
-			e = l.greetAtOnce(c)
-		}
-		if inProgress(e) {
-			l.schedule(c)
-			if e = l.watch(&c.server, true); e == 0 {
+		e := l.openServer(c)
+		if e == 0 {
+			near := !l.distant.is(uint32(c.chosen.ID))
+			if near && l.dialLater(c) {
 				return
 			}
+			if e = ask(int(c.server.fd), &c.chosen.Addr); e == syscall.EINPROGRESS && near && l.cfg.Shortcuts {
+				e = l.greetAtOnce(c)
+			}
 		}
-		if e == 0 {
-			l.established(c)
+		if l.dialled(c, e) {
 			return
 		}
-		l.undial(c, e)
 	}
+}
+
+// dialled goes on as a dial has begun, and reports whether it may still succeed. If not it has been taken back.
+func (l *Loop) dialled(c *conn, e syscall.Errno) bool {
+	if inProgress(e) {
+		l.schedule(c)
+		if e = l.watch(&c.server, true); e == 0 {
+			return true
+		}
+	}
+	if e == 0 {
+		l.established(c)
+		return true
+	}
+	l.undial(c, e)
+	return false
 }
 
 // visit is what a client that comes counts as.
@@ -109,8 +123,8 @@ func (l *Loop) unserved(c *conn) account.Cause {
 	return account.ConnectRefused
 }
 
-// dial starts a connection to the chosen server. EINPROGRESS: its event will come.
-func (l *Loop) dial(c *conn) syscall.Errno {
+// openServer makes the socket for a connection to the chosen server.
+func (l *Loop) openServer(c *conn) syscall.Errno {
 	to := &c.chosen.Addr
 	fd, e := sys.Socket(family(to))
 	if (e == syscall.EMFILE || e == syscall.ENFILE) && l.lendSpare(e) {
@@ -133,7 +147,7 @@ func (l *Loop) dial(c *conn) syscall.Errno {
 		}
 		l.bindSource(c, fd)
 	}
-	return ask(fd, to)
+	return 0
 }
 
 // tune gives the server's socket its options: five or six calls, put off (Config.Shortcuts) until the connection turns out to be more than one small message each way, or has lasted tuneDelay.

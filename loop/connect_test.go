@@ -87,7 +87,7 @@ func TestOurOwnTroubleIsNoServersFault(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
 		clearFaults(t)
 		sys.Fault.Connect = func() syscall.Errno { return syscall.EADDRNOTAVAIL }
-		r := newRig(t, poller, []string{serve(t, echo), serve(t, echo)}, nil)
+		r := newRig(t, poller, []string{serve(t, echo), serve(t, echo)}, func(c *Config, _ *balance.Plan) { c.SendBatch = false })
 		io.ReadAll(r.dial())
 		r.ended(account.Local, 1)
 		r.count(account.LocalErrors, 2)

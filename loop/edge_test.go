@@ -18,7 +18,7 @@ func (h *hand) totals() account.Totals { return account.Read([]*account.Loop{h.l
 // A server that takes the connection and resets it before we have looked has refused; one that does so after has ended, and its client is told.
 func TestServerThatAcceptsAndResets(t *testing.T) {
 	bad, good := newFarm(t), newFarm(t)
-	h := newHand(t, []string{bad.addr, good.addr}, func(_ *Config, p *balance.Plan) { p.Prio = true })
+	h := newHand(t, []string{bad.addr, good.addr}, func(c *Config, p *balance.Plan) { p.Prio, c.SendBatch = true, false })
 	h.dial()
 	h.accept()
 	bad.take().reset()

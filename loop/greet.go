@@ -34,9 +34,6 @@ func (d *distant) is(server uint32) bool {
 
 // greetAtOnce greets a server whose answer is likely to be there.
 func (l *Loop) greetAtOnce(c *conn) syscall.Errno {
-	if l.distant.is(uint32(c.chosen.ID)) {
-		return syscall.EINPROGRESS
-	}
 	e := l.greet(c)
 	if e == syscall.EINPROGRESS && c.up.tail != nil {
 		l.distant.note(uint32(c.chosen.ID))
@@ -47,26 +44,11 @@ func (l *Loop) greetAtOnce(c *conn) syscall.Errno {
 // greet sends a server whose answer to connect is still out what the client has said already. Where the answer has come that finds it out for free: the send tells it.
 // EINPROGRESS: the answer has not come, or the client is silent, which says nothing about the server.
 func (l *Loop) greet(c *conn) syscall.Errno {
-	if l.access != nil || l.balancer.Plan().Forwarded {
-		return syscall.EINPROGRESS // what the client says has to be looked at first, by those who want to know the server
-	}
-	h := &c.up
-	var p []byte
-	switch {
-	case h.tail != nil: // said to a server that failed
-		p = h.tail.buf
-	case !h.eof && c.client.readable:
-		var e syscall.Errno
-		if p, e = l.receive(c, h, &c.client); e != 0 && e != syscall.EAGAIN && !isOurs(e) {
-			c.client.reset, c.client.errno = true, uint8(e) // the kernel tells it once, and the connection's end is forward's to decide
-		}
-	}
+	p := l.greeting(c)
 	if len(p) == 0 {
 		return syscall.EINPROGRESS
 	}
-	if len(p) > untunedBytes {
-		l.tune(c)
-	}
+	h := &c.up
 	n, e := sys.SendMore(int(c.server.fd), p, h.eof)
 	switch {
 	case h.tail == nil && n < len(p):
@@ -82,4 +64,25 @@ func (l *Loop) greet(c *conn) syscall.Errno {
 	}
 	l.sent(h, n)
 	return e
+}
+
+// greeting is what the client has said already, for a server whose answer is out; where it was read it is in the outbox's room.
+func (l *Loop) greeting(c *conn) (p []byte) {
+	if l.access != nil || l.balancer.Plan().Forwarded {
+		return nil // what the client says has to be looked at first, by those who want to know the server
+	}
+	h := &c.up
+	switch {
+	case h.tail != nil: // said to a server that failed
+		p = h.tail.buf
+	case !h.eof && c.client.readable:
+		var e syscall.Errno
+		if p, e = l.receive(c, h, &c.client); e != 0 && e != syscall.EAGAIN && !isOurs(e) {
+			c.client.reset, c.client.errno = true, uint8(e) // the kernel tells it once, and the connection's end is forward's to decide
+		}
+	}
+	if len(p) > untunedBytes {
+		l.tune(c)
+	}
+	return p
 }

@@ -40,7 +40,7 @@ type Config struct {
 	// Shortcuts leaves out system calls whose effect a connection can do without: see greet, tune, receive, push.
 	Shortcuts bool
 
-	// SendBatch has the raw poller's loops send what a turn has to say in one call, where the kernel lets them: see outbox.
+	// SendBatch has the raw poller's loops make a turn's connects and sends in one call, where the kernel lets them: see outbox.
 	SendBatch bool
 
 	Splice   splice.Mode

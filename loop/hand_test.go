@@ -72,8 +72,8 @@ func newHand(t *testing.T, servers []string, tweak func(*Config, *balance.Plan))
 	return h
 }
 
-// step has every system call made that can be, so that a connection is seen to be connecting.
-func step(cfg *Config, _ *balance.Plan) { cfg.Shortcuts = false }
+// step has every system call made that can be, and at once, so that a connection is seen to be connecting.
+func step(cfg *Config, _ *balance.Plan) { cfg.Shortcuts, cfg.SendBatch = false, false }
 
 // batch handles one batch of events, waiting for it at most so many milliseconds, and the turn after it. It reports whether anything was to be done.
 func (h *hand) batch(msec int) bool {
@@ -81,6 +81,15 @@ func (h *hand) batch(msec int) bool {
 	h.turn()
 	return busy
 }
+
+// accept is the batch in which the listener alone has an event, with what is sent at its end.
+func (h *hand) accept() {
+	h.Loop.accept()
+	h.say()
+}
+
+// stopClock has no tick come between: what is in the outbox would be sent first.
+func (h *hand) stopClock() { h.poll.remove(h.timerfd.Int()) }
 
 // events is batch without the turn.
 func (h *hand) events(msec int) bool {

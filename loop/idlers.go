@@ -45,7 +45,11 @@ func (l *Loop) connectIdler(c *conn) {
 		return
 	}
 	c.chosen, c.why = choice.Server, choice.Why
-	switch e := l.dial(c); {
+	e := l.openServer(c)
+	if e == 0 {
+		e = ask(int(c.server.fd), &c.chosen.Addr)
+	}
+	switch {
 	case e == 0:
 		l.enterState(c, idling)
 		l.idle(c)

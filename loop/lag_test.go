@@ -40,7 +40,7 @@ func TestTimeoutsSetWhileTheWheelLagsAreNotCutShort(t *testing.T) {
 // The handshake is over and its event waits behind the tick's in the same batch: the server has answered in time.
 func TestConnectThatStandsWhenItsTimeIsUpIsNoFailure(t *testing.T) {
 	f := newFarm(t)
-	h := newHand(t, []string{f.addr}, nil)
+	h := newHand(t, []string{f.addr}, step)
 	h.dial()
 	h.accept()
 	c := h.only()

@@ -83,7 +83,7 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate, q
 	lp = &Loop{
 		cfg: cfg, balancer: b, gate: g, line: q, ledger: new(account.Loop), log: cfg.Log.With("loop", index), cpu: -1,
 		pipes: splice.NewPool(share(cfg.Pipes, cfg.Loops, index), cfg.PipeSize), buf: make([]byte, copyBuffer),
-		listener: listener{fd: l, guess: 1, unix: cfg.Endpoint.Path != ""}, tuning: cfg.Tuning, timeouts: timeoutsOf(b.Plan()), ended: make(chan struct{}),
+		listener: listener{fd: l, unix: cfg.Endpoint.Path != ""}, tuning: cfg.Tuning, timeouts: timeoutsOf(b.Plan()), ended: make(chan struct{}),
 		numbers: numbers{first: index, step: cfg.Loops},
 	}
 	lp.asked.eldest.Store(nobody)
@@ -107,7 +107,7 @@ func openLoop(cfg *Config, index int, l *sys.FD, b *balance.Balancer, g *gate, q
 	}
 	if cfg.SendBatch && cfg.Poller == "raw" { // gnet's does not say when a turn is over
 		if lp.outbox.batch, err = sys.OpenBatch(outboxMessages, outboxBytes); err != nil && index == 0 {
-			cfg.Log.Info("sends go one by one", "error", err, "remedy", "allow io_uring (Linux 5.18), or say --send-batch off")
+			cfg.Log.Info("connects and sends go one by one", "error", err, "remedy", "allow io_uring (Linux 5.19), or say --send-batch off")
 		}
 	}
 	if e := lp.poll.addClock(lp.timerfd.Int()); e != 0 {
@@ -210,7 +210,7 @@ func (l *Loop) turn() bool {
 }
 
 func (l *Loop) tidy() bool {
-	l.submit()
+	l.say()
 	if l.mailbox.full.Load() {
 		for _, do := range l.mailbox.take() {
 			do(l)
@@ -220,8 +220,8 @@ func (l *Loop) tidy() bool {
 	l.lookIfAsked()
 	if len(l.ready) > 0 {
 		l.resume()
-		l.submit()
 	}
+	l.say()
 	return l.state == running || l.state == draining && l.live > 0
 }
 

@@ -40,6 +40,7 @@ func TestATurnIsSentAtItsEnd(t *testing.T) {
 	for _, size := range []int{11, 200, sentAtOnce, sentAtOnce + 1} {
 		const n = 60
 		h, clients, servers := talk(t, n, nil)
+		h.stopClock()
 		for i, c := range clients {
 			c.send(question(i, size))
 		}
@@ -124,6 +125,7 @@ func TestBatchedMessagesThatDoNotFit(t *testing.T) {
 // A destination that is gone by the end of the turn is found out then: its reset reaches the source, and it is named.
 func TestBatchedMessageToOneWhoHasReset(t *testing.T) {
 	h, clients, servers := talk(t, 2, nil)
+	h.stopClock()
 	for i, c := range clients {
 		c.send(question(i, 20))
 	}
@@ -153,6 +155,7 @@ func TestMessagesGoBeforeTheirConnectionEnds(t *testing.T) {
 	}
 	for name, end := range endings {
 		h, clients, servers := talk(t, 2, nil)
+		h.stopClock()
 		for i, s := range servers {
 			s.send(question(i, 30))
 		}

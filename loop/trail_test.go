@@ -166,7 +166,7 @@ func TestEveryEndingHasItsCause(t *testing.T) {
 			served(h, f)
 			h.stop()
 		}},
-		{name: "no address is left", want: account.Local, errno: syscall.EADDRNOTAVAIL, live: func(h *hand, f *farm) {
+		{name: "no address is left", want: account.Local, errno: syscall.EADDRNOTAVAIL, tweak: func(c *Config, _ *balance.Plan) { c.SendBatch = false }, live: func(h *hand, f *farm) {
 			clearFaults(h.t)
 			client := h.dial() // before it is our turn to be short
 			sys.Fault.Connect = func() syscall.Errno { return syscall.EADDRNOTAVAIL }

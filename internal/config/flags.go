@@ -89,7 +89,7 @@ func define(o *Options, version *bool) []section {
 	add(loops, "loops", "", "N", &o.Loops, "0", whole(0, maxLoops), "event loops; 0 one for each CPU allowed")
 	add(loops, "cpus", "", "LIST", &o.CPUs, "", cpus, "pin the loops to these CPUs, as in 0-3,8, or auto for all allowed")
 	add(loops, "steer", "", "HOW", &o.Steer, "off", oneOf("off", "cpu", "client"), "give a connection to the loop on the CPU its packet came to (cpu), or to the same one for one client address (client); off leaves it to the kernel")
-	add(loops, "send-batch", "", "on|off", &o.SendBatch, "on", oneOf("on", "off"), "send what a turn has to say in one system call (io_uring; raw poller)")
+	add(loops, "send-batch", "", "on|off", &o.SendBatch, "on", oneOf("on", "off"), "make a turn's connects and sends in one system call (io_uring; raw poller)")
 	add(loops, "shortcuts", "", "on|off", &o.Shortcuts, "on", oneOf("on", "off"), "leave out system calls that a connection can do without")
 	add(loops, "poller", "", "WHICH", &o.Poller, "raw", oneOf("raw", "gnet"), "how a loop waits: raw (our own) or gnet (the library's)")
 

@@ -61,7 +61,7 @@ func perConnection(t *testing.T, n int, flags []string, handle func(conn) error,
 	return cost
 }
 
-// Of several loops that wait at the one listener of a Unix socket one is woken for a connection: if all were, most of them would accept in vain.
+// Of several loops that wait at the one listener of a Unix socket one is woken for a connection, which accepts until none is left: if all were, most of them would accept in vain.
 func TestSharedListenerWakesOneLoop(t *testing.T) {
 	const n, loops = 64, 4
 	log := filepath.Join(t.TempDir(), "trace")
@@ -73,7 +73,7 @@ func TestSharedListenerWakesOneLoop(t *testing.T) {
 		eventually(t, leakLimit, "the loops wait again", func() bool { return b.sockets() == b.idle })
 	}
 	b.finish()
-	if got := readTrace(t, log)["accept4"].n; got > 2*n {
+	if got := readTrace(t, log)["accept4"].n; got > 3*n {
 		t.Errorf("%d connections cost %d accepts over %d loops", n, got, loops)
 	} else {
 		shown(t, "%d connections to a Unix socket, %d loops: %d accepts", n, loops, got)
@@ -82,15 +82,17 @@ func TestSharedListenerWakesOneLoop(t *testing.T) {
 
 // The system calls of a connection and of a request, to the number: a change that adds one fails here, and one that saves one has its proof here.
 func TestSystemCallsPerConnection(t *testing.T) {
-	const n = 16 // the loop tries to accept one more only after so many
+	const n = 16
 	question, answer := strings.Repeat("q", 63)+"\n", strings.Repeat("a", 255)+"\n"
 	for _, test := range []struct {
 		name  string
 		flags []string
 		want  map[string]int
 	}{
-		{"shortcuts", nil, map[string]int{"accept4": 1, "socket": 1, "connect": 1, "recvfrom": 3, "sendto": 2, "epoll_ctl": 2, "shutdown": 1, "close": 2}},
-		{"no shortcuts", []string{"--shortcuts", "off"}, map[string]int{"accept4": 1, "socket": 1, "setsockopt": 6, "connect": 2, "recvfrom": 4, "sendto": 2, "epoll_ctl": 2, "shutdown": 1, "close": 2}},
+		{"shortcuts", nil, map[string]int{"getsockopt": 1, "accept4": 1, "socket": 1, "io_uring_enter": 1, "recvfrom": 3, "sendto": 1, "epoll_ctl": 2, "shutdown": 1, "close": 2}},
+		{"no batch", []string{"--send-batch", "off"}, map[string]int{"getsockopt": 1, "accept4": 1, "socket": 1, "connect": 1, "recvfrom": 3, "sendto": 2, "epoll_ctl": 2, "shutdown": 1, "close": 2}},
+		{"no shortcuts, no batch", []string{"--shortcuts", "off", "--send-batch", "off"},
+			map[string]int{"getsockopt": 1, "accept4": 1, "socket": 1, "setsockopt": 6, "connect": 2, "recvfrom": 4, "sendto": 2, "epoll_ctl": 2, "shutdown": 1, "close": 2}},
 	} {
 		t.Run("one request, the server closes, "+test.name, func(t *testing.T) {
 			asked, answered := make(chan struct{}), make(chan struct{})
@@ -158,6 +160,39 @@ func TestSystemCallsPerConnection(t *testing.T) {
 			t.Errorf("%d requests cost %v, want %v", many-few, got, want)
 		}
 		shown(t, "%d requests: %v", many-few, got)
+	})
+	t.Run("clients of a turn", func(t *testing.T) {
+		cost := func(clients int) map[string]int {
+			return perConnection(t, 1, nil, func(c conn) error {
+				_, err := io.ReadFull(c, make([]byte, len(question)))
+				fmt.Fprintln(c, "a")
+				io.Copy(io.Discard, c)
+				return err
+			}, func(b *balancer, _ int) {
+				var callers []*caller
+				b.frozen(func() {
+					for i := range clients {
+						c := call(t, loopback(i), b.address)
+						io.WriteString(c, question)
+						callers = append(callers, c)
+					}
+				})
+				for _, c := range callers {
+					c.mustName(t)
+					c.Close()
+				}
+			})
+		}
+		few, more := cost(1), cost(1+n)
+		for name, want := range map[string]int{"getsockopt": 0, "accept4": n, "socket": n, "connect": 0} {
+			if got := more[name] - few[name]; got != want {
+				t.Errorf("%d more clients in a turn cost %d %s, want %d", n, got, name, want)
+			}
+		}
+		if got := few["io_uring_enter"]; got != 1 {
+			t.Errorf("a client costs %d io_uring_enter, want 1", got)
+		}
+		shown(t, "%d clients in a turn, and one: %v, %v", 1+n, more, few)
 	})
 	for name, test := range map[string]struct {
 		flags []string

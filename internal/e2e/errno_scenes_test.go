@@ -112,6 +112,10 @@ var scenes = map[string]struct {
 		x.arm()
 		return comes(x)
 	}},
+	"a client comes, no batch": {[]string{"--send-batch", "off"}, func(x *exam) string {
+		x.arm()
+		return comes(x)
+	}},
 	"a client comes, source set": {[]string{"-O", "source 127.0.0.3"}, func(x *exam) string {
 		x.arm()
 		return comes(x)

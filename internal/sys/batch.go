@@ -2,6 +2,8 @@ package sys
 
 import (
 	"fmt"
+	"math"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -10,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Batch sends on many sockets with one system call, which saves more than calls: whom the first of them wakes does not run in this CPU's place before the last is made. The kernel takes such lists by an
-// io_uring, of which this uses nothing else; no send waits for anything, so all have been made when Submit returns. Not safe for concurrent use, but not bound to a thread.
+// Batch connects and sends on many sockets with one system call, which saves more than calls: whom the first of them wakes does not run in this CPU's place before the last is made. The kernel takes such lists
+// by an io_uring, of which this uses nothing else; nothing on a list is waited for, and nothing of it is under way in the ring when Submit returns. Not safe for concurrent use, but not bound to a thread.
 //
-// Messages lie in memory of the Batch's own, outside the Go heap, one behind the other.
+// Messages and addresses lie in memory of the Batch's own, outside the Go heap, one behind the other.
 type Batch struct {
 	// constant after open
 	ring    *FD
@@ -32,24 +34,26 @@ type Batch struct {
 	n       int
 	used    int // bytes of memory
 	results []Sent
+
+	cutErrno syscall.Errno // what the last cut was told
 }
 
-// Sent is what became of one send.
+// Sent is what became of one send, or of one connect.
 type Sent struct {
-	Message []byte // valid until the next message is put into Room
+	Message []byte // valid until the next message is put into Room; nil of a connect
 	N       int    // bytes of it that were taken
 	Errno   syscall.Errno
 }
 
-// submission is the kernel's io_uring_sqe, as far as a send goes.
+// submission is the kernel's io_uring_sqe, as far as what a Batch asks for goes.
 type submission struct {
 	op, flags uint8
 	ioprio    uint16
 	fd        int32
-	_         uint64
+	addrLen   uint64 // of a connect
 	addr      uint64
 	length    uint32
-	msgFlags  uint32
+	opFlags   uint32
 	word      uint64 // comes back with the answer
 	_         [24]byte
 }
@@ -83,7 +87,11 @@ type ringRestriction struct {
 
 // Of linux/io_uring.h.
 const (
-	opSend = 26
+	opCancel  = 14
+	opConnect = 16
+	opSend    = 26
+
+	cancelAll = 1<<0 | 1<<2 // whatever is under way, Linux 5.19
 
 	setupDisabled  = 1 << 6 // until it has its restrictions
 	setupSubmitAll = 1 << 7 // Linux 5.18: one that fails does not keep the rest from being sent
@@ -100,7 +108,7 @@ const (
 )
 
 // OpenBatch makes room for so many messages, a power of two, and so many bytes of them. The kernel may have no io_uring (ENOSYS), an old one (EINVAL), or keep it from us (EPERM).
-// What is opened can send, and nothing else, in whosever hands it falls: system call filters do not see what goes through it.
+// What is opened can connect and send, and nothing else, in whosever hands it falls: system call filters do not see what goes through it.
 func OpenBatch(messages, bytes int) (b *Batch, err error) {
 	p := ringParams{flags: setupDisabled | setupSubmitAll}
 	fd, _, e := syscall.RawSyscall(unix.SYS_IO_URING_SETUP, uintptr(messages), uintptr(unsafe.Pointer(&p)), 0)
@@ -117,8 +125,8 @@ func OpenBatch(messages, bytes int) (b *Batch, err error) {
 	if p.features&featSingleMmap == 0 || int(p.sqEntries) != messages {
 		return b, fmt.Errorf("io_uring_setup: %w", syscall.EINVAL)
 	}
-	only := ringRestriction{kind: restrictOp, op: opSend}
-	if err = b.register(registerRestrictions, unsafe.Pointer(&only), 1); err != nil {
+	only := [...]ringRestriction{{kind: restrictOp, op: opConnect}, {kind: restrictOp, op: opSend}, {kind: restrictOp, op: opCancel}}
+	if err = b.register(registerRestrictions, unsafe.Pointer(&only), len(only)); err != nil {
 		return b, err
 	}
 	if err = b.register(registerEnable, nil, 0); err != nil {
@@ -144,6 +152,10 @@ func OpenBatch(messages, bytes int) (b *Batch, err error) {
 		order[i] = uint32(i)
 	}
 	b.results = make([]Sent, messages)
+	b.cutErrno = unix.ENOSYS
+	if b.cut(); b.collect(nil) == 0 && b.cutErrno != 0 && b.cutErrno != unix.ENOENT { // there was nothing to cut
+		return b, fmt.Errorf("cancel in an io_uring: %w", b.cutErrno)
+	}
 	return b, nil
 }
 
@@ -160,44 +172,72 @@ func shared(fd int, offset int64, size int) ([]byte, error) {
 	return p, os.NewSyscallError("mmap", err)
 }
 
-// Len is how many messages are on the list, which takes as many as OpenBatch was told.
+// Len is how many messages and connects are on the list, which takes as many as OpenBatch was told.
 func (b *Batch) Len() int { return b.n }
 
 // Room is the memory that is left, where the next message may be put before Add.
 func (b *Batch) Room() []byte { return b.memory[b.used:] }
 
-// Add puts the first n bytes of Room on the list, for a socket. There must not be a message for the same one already, which it might overtake.
+// AddConnect puts the connect of a new socket on the list; its address takes AddressRoom of Room. What becomes of it is told in ConnectIP's words, but for a server that has answered before Submit returns: then it
+// stands. The socket's first message may follow at once, and is told EAGAIN if the server has not answered by then. If it is told that the server refused, that one is asked again, in vain.
+func (b *Batch) AddConnect(fd int, to netip.AddrPort) {
+	b.results[b.n] = Sent{}
+	n := (*sockaddr)(unsafe.Pointer(&b.memory[b.used])).putIP(to)
+	b.enlist(submission{op: opConnect, fd: int32(fd), addrLen: uint64(n)}, AddressRoom)
+}
+
+// AddressRoom is what an address takes of Room, bytes.
+const AddressRoom = (unix.SizeofSockaddrAny + cacheLine - 1) &^ (cacheLine - 1)
+
+// Add puts the first n bytes of Room, at least one, on the list, for a socket. There must not be a message for the same one already, which it might overtake.
 func (b *Batch) Add(fd, n int) {
 	b.results[b.n] = Sent{Message: b.memory[b.used : b.used+n : b.used+n]}
-	b.entries[(*b.tail+uint32(b.n))&b.mask] = submission{
-		op: opSend, fd: int32(fd), addr: uint64(uintptr(unsafe.Pointer(&b.memory[b.used]))), length: uint32(n),
-		msgFlags: unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL, word: uint64(b.n),
-	}
+	b.enlist(submission{op: opSend, fd: int32(fd), length: uint32(n), opFlags: unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL}, n)
+}
+
+// entry is the i-th of the list being made.
+func (b *Batch) entry(i int) *submission { return &b.entries[(*b.tail+uint32(i))&b.mask] }
+
+// enlist is for what lies in the first n bytes of Room.
+func (b *Batch) enlist(what submission, n int) {
+	what.addr, what.word = uint64(uintptr(unsafe.Pointer(&b.memory[b.used]))), uint64(b.n)
+	*b.entry(b.n) = what
 	b.n++
 	b.used += (n + cacheLine - 1) &^ (cacheLine - 1)
 }
 
 const cacheLine = 64
 
-// Submit sends all that is on the list, which is empty afterwards, and says what became of each message, in order. A single message goes without the list, and so does what the kernel would not take from it.
+// Submit does all that is on the list, which is empty afterwards, and says what became of each, in order. A single message goes without the list, and so does what the kernel would not take from it.
 func (b *Batch) Submit() []Sent {
 	sent := b.results[:b.n]
 	b.n, b.used = 0, 0
 	first, taken := *b.tail, 0
-	if len(sent) > 1 {
+	if len(sent) > 1 || len(sent) == 1 && b.entry(0).op == opConnect {
 		atomic.StoreUint32(b.tail, first+uint32(len(sent)))
 		taken = b.enter(len(sent), 0, 0)
 		atomic.StoreUint32(b.tail, atomic.LoadUint32(b.head)) // the rest, if any, is off the list
 	}
-	for answers := 0; answers < taken; {
+	for answers, hurried := 0, false; answers < taken; {
 		n := b.collect(sent)
-		if answers += n; n == 0 { // none of these sends may wait; should one all the same, its message must stay where it is until it has gone
+		answers += n
+		switch {
+		case n > 0:
+		case !hurried: // connects whose servers are still to answer
+			b.cut()
+			hurried = true
+		default: // nothing else may wait; should it all the same, what was given to the kernel must stay where it is
 			b.enter(0, 1, enterGetEvents)
 		}
 	}
 	for i := taken; i < len(sent); i++ {
-		s := &sent[i]
-		s.N, s.Errno = Send(int(b.entries[(first+uint32(i))&b.mask].fd), s.Message)
+		s, what := &sent[i], &b.entries[(first+uint32(i))&b.mask]
+		if what.op == opConnect {
+			address := what.addr - uint64(uintptr(unsafe.Pointer(&b.memory[0])))
+			s.Errno = connectRaw(int(what.fd), (*sockaddr)(unsafe.Pointer(&b.memory[address])), uint32(what.addrLen))
+		} else {
+			s.N, s.Errno = Send(int(what.fd), s.Message)
+		}
 	}
 	return sent
 }
@@ -216,16 +256,30 @@ func (b *Batch) enter(n, answers int, flags uintptr) int {
 	}
 }
 
+// cut ends the ring's waiting for connects, which go on by themselves. The list must be empty, or have been taken.
+func (b *Batch) cut() {
+	*b.entry(0) = submission{op: opCancel, fd: -1, opFlags: cancelAll, word: ofCut}
+	atomic.StoreUint32(b.tail, *b.tail+1)
+	b.enter(1, 0, 0)
+	atomic.StoreUint32(b.tail, atomic.LoadUint32(b.head))
+}
+
+// ofCut is the word of a cut's answer.
+const ofCut = math.MaxUint64
+
 // collect takes the answers that are there.
 func (b *Batch) collect(sent []Sent) (n int) {
 	from, to := *b.readTo, atomic.LoadUint32(b.doneTo)
 	for ; from != to; from++ {
 		c := &b.done[from&uint32(len(b.done)-1)]
+		if c.word == ofCut {
+			b.cutErrno = syscall.Errno(max(-c.res, 0))
+			continue
+		}
 		s := &sent[c.word]
-		if c.res < 0 {
-			s.Errno = syscall.Errno(-c.res)
-		} else {
-			s.N, s.Errno = int(c.res), 0
+		s.N, s.Errno = int(max(c.res, 0)), syscall.Errno(max(-c.res, 0))
+		if s.Errno == unix.ECANCELED { // a connect that was cut
+			s.Errno = unix.EINPROGRESS
 		}
 		n++
 	}

@@ -3,8 +3,10 @@ package sys
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -99,8 +101,8 @@ func TestBatchTellsWhatSendTells(t *testing.T) {
 	}
 }
 
-// The ring can send, and nothing else, whoever has its descriptor.
-func TestBatchCanOnlySend(t *testing.T) {
+// The ring can connect and send, and nothing else, whoever has its descriptor.
+func TestBatchCanOnlyConnectAndSend(t *testing.T) {
 	b := openBatch(t, 4, 4096)
 	near, _ := streamPair(t)
 	b.put(near, []byte("a"))
@@ -157,6 +159,150 @@ func TestBatchThatIsRefusedIsSent(t *testing.T) {
 			n, e := Recv(fd, got)
 			if want := fmt.Sprintf("%d.%d", round, i); sent[i].N != len(want) || e != 0 || string(got[:n]) != want {
 				t.Errorf("%d.%d: %v; came %q, %v", round, i, sent[i], got[:n], e)
+			}
+		}
+	}
+}
+
+// listener is a TCP listener with room for so many that wait, and its address.
+func batchListener(t *testing.T, at string, backlog int) (fd *FD, addr netip.AddrPort) {
+	t.Helper()
+	fds, err := ListenTCP(netip.MustParseAddrPort(at), false, 1, backlog, Tuning{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { fds[0].Close() })
+	addr, _ = LocalAddr(fds[0].Int())
+	return fds[0], addr
+}
+
+// newSocket is a socket that has not been connected.
+func newSocket(t *testing.T, to netip.AddrPort) int {
+	t.Helper()
+	family := Inet
+	if to.Addr().Is6() {
+		family = Inet6
+	}
+	fd, e := Socket(family)
+	if e != 0 {
+		t.Fatal(e)
+	}
+	t.Cleanup(func() { Close(fd) })
+	return fd
+}
+
+// A connect to a server of this machine stands when Submit returns, and its first message is there; so it is where the kernel refuses the list, but that nobody knows yet that it stands.
+func TestBatchConnects(t *testing.T) {
+	for _, at := range []string{"127.0.0.1:0", "[::1]:0"} {
+		for _, n := range []int{1, 2, 7} {
+			for _, refused := range []bool{false, true} {
+				listener, to := batchListener(t, at, 100)
+				b := openBatch(t, 16, 1<<20)
+				ring := b.ring
+				if refused {
+					b.ring = Own(-1)
+				}
+				for i := range n {
+					fd := newSocket(t, to)
+					if b.AddConnect(fd, to); i%2 == 1 {
+						b.put(fd, fmt.Appendf(nil, "hello %d", i))
+					}
+				}
+				stood := syscall.Errno(0)
+				if refused {
+					stood = syscall.EINPROGRESS
+				}
+				for _, s := range b.Submit() {
+					if s.Message == nil && s.Errno != stood || s.Message != nil && s.N != len(s.Message) {
+						t.Errorf("%s, %d, refused %v: %q told %d, %v", at, n, refused, s.Message, s.N, s.Errno)
+					}
+				}
+				b.ring = ring
+				for i := range n {
+					fd, _, e := Accept(listener.Int())
+					if e != 0 {
+						t.Fatalf("%s, %d: accept %d: %v", at, n, i, e)
+					}
+					got := make([]byte, 100)
+					m, e := Recv(fd, got)
+					if want := fmt.Sprintf("hello %d", i); i%2 == 1 && string(got[:m]) != want || i%2 == 0 && e != syscall.EAGAIN {
+						t.Errorf("%s, %d: the server got %q, %v", at, n, got[:m], e)
+					}
+					Close(fd)
+				}
+			}
+		}
+	}
+}
+
+// Who does not answer is not waited for, and the connect goes on by itself: the kernel would have the ring wait two minutes for it.
+func TestBatchWaitsForNoServer(t *testing.T) {
+	listener, to := batchListener(t, "127.0.0.1:0", 1)
+	_, well := batchListener(t, "127.0.0.1:0", 100)
+	b := openBatch(t, 16, 1<<20)
+	var waits int
+	for range 4 { // until nobody else gets in
+		waits = newSocket(t, to)
+		ConnectIP(waits, to)
+	}
+	for round := range 3 {
+		late, other := newSocket(t, to), newSocket(t, well)
+		b.AddConnect(late, to)
+		b.put(late, []byte("too early"))
+		b.AddConnect(other, well)
+		b.put(other, []byte("in time"))
+		began := time.Now()
+		sent := b.Submit()
+		if took := time.Since(began); took > time.Second/2 {
+			t.Errorf("round %d took %v", round, took)
+		}
+		want := []syscall.Errno{syscall.EINPROGRESS, syscall.EAGAIN, 0, 0}
+		for i, s := range sent {
+			if s.Errno != want[i] {
+				t.Errorf("round %d, %d: %v, want %v", round, i, s.Errno, want[i])
+			}
+		}
+	}
+	if e := ConnectIP(waits, to); e != syscall.EALREADY {
+		t.Fatalf("a connect beside it stands as %v", e)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if fd, _, e := Accept(listener.Int()); e == 0 {
+			Close(fd)
+		}
+		if e := ConnectIP(waits, to); e == 0 || e == syscall.EISCONN {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the connect never stands")
+		}
+	}
+}
+
+// A connect that fails is told as ConnectIP tells it, to it or to its message.
+func TestBatchTellsWhyAConnectFails(t *testing.T) {
+	closed, to := batchListener(t, "127.0.0.1:0", 1)
+	closed.Close()
+	for _, test := range []struct {
+		to   netip.AddrPort
+		want syscall.Errno
+	}{
+		{to, syscall.ECONNREFUSED},
+		{netip.MustParseAddrPort("255.255.255.255:80"), syscall.ENETUNREACH},
+		{netip.MustParseAddrPort("[::1]:1"), syscall.EAFNOSUPPORT},
+	} {
+		for _, greets := range []bool{false, true} {
+			b := openBatch(t, 4, 1<<20)
+			fd := newSocket(t, netip.MustParseAddrPort("127.0.0.1:1"))
+			if b.AddConnect(fd, test.to); greets {
+				b.put(fd, []byte("hello"))
+			}
+			sent := b.Submit()
+			if got := sent[0].Errno; got != test.want {
+				t.Errorf("%v, greeted %v: %v, want %v", test.to, greets, got, test.want)
+			}
+			if greets && (sent[1].N != 0 || sent[1].Errno == 0) {
+				t.Errorf("%v: the message was told %d, %v", test.to, sent[1].N, sent[1].Errno)
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package sys
 
 import (
 	"os"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,8 +29,10 @@ func Unmute(fd, backlog int) error {
 
 // ListenQueue is how many connections wait to be accepted from a TCP listener, and how many may. Anything else has none, which is not an error: the descriptor may have another owner by now.
 func ListenQueue(fd int) (waiting, most int) {
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil || info.State != tcpListen {
+	var info unix.TCPInfo
+	n := uint32(unsafe.Sizeof(info))
+	_, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&n)), 0)
+	if e != 0 || info.State != tcpListen {
 		return 0, 0
 	}
 	return int(info.Unacked), int(info.Sacked) // tcp_get_info says it so for a listener
