@@ -10,7 +10,6 @@ import (
 	"pen/internal/account"
 	"pen/internal/backend"
 	"pen/internal/balance"
-	"pen/internal/sys"
 )
 
 // come has so many clients connect and say something each, which is nothing with size 0, and the loop accept them, but not come to the end of its turn.
@@ -179,32 +178,5 @@ func TestGoneBeforeTheConnectIsMade(t *testing.T) {
 		if ended != 1 || h.live != 2 {
 			t.Errorf("%d servers were told of an end, %d connections are left", ended, h.live)
 		}
-	}
-}
-
-// A server that takes what it is told, answers and resets, all before its connect is asked after, has been connected: what was said to it is not said to the next, and its answer arrives before its reset.
-func TestServerThatAnswersAndResetsBeforeItsConnectIsAskedAfter(t *testing.T) {
-	f, next := newFarm(t), newFarm(t)
-	h := newHand(t, []string{f.addr, next.addr}, func(_ *Config, p *balance.Plan) { p.Prio = true })
-	client := h.come(1, 20)[0]
-	h.submit()
-	server := f.take()
-	server.send([]byte("no"))
-	server.reset()
-	c := h.only()
-	h.outbox.dialled = h.outbox.dialled[:0] // once more, as the kernel tells it when the reset comes first
-	c.server.errno = 0
-	h.noteDial(c, sys.Sent{Errno: sys.PendingError(int(c.server.fd))})
-	h.noteDial(c, sys.Sent{Message: question(1000, 20), N: 20})
-	h.until(func() bool { return h.live == 0 }, "the connection is closed")
-	if got, e := client.recv(); string(got) != "no" || e != syscall.ECONNRESET {
-		t.Errorf("the client got %q, then %v", got, e)
-	}
-	if got := h.ended(); got != account.ServerReset {
-		t.Errorf("ended as %v", got)
-	}
-	if fd, _, e := sys.Accept(next.fd.Int()); e == 0 {
-		sys.Close(fd)
-		t.Error("the next server was tried")
 	}
 }

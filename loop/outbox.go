@@ -134,10 +134,7 @@ func (l *Loop) noteDial(c *conn, s sys.Sent) {
 	if s.N < len(s.Message) {
 		h.tail = l.getTail(s.Message[s.N:])
 	}
-	switch failed := *e != 0 && *e != uint8(syscall.EINPROGRESS); {
-	case failed && s.N > 0: // it stood, and was reset before the ring came to ask
-		c.server.reset = true
-	case !failed && s.Errno != syscall.EAGAIN:
+	if s.Errno != syscall.EAGAIN && (*e == 0 || *e == uint8(syscall.EINPROGRESS)) {
 		*e = uint8(s.Errno)
 	}
 }
@@ -154,11 +151,7 @@ func (l *Loop) goOn() {
 			continue
 		}
 		e := syscall.Errno(c.server.errno)
-		if c.server.reset { // whoever took what was said was connected, and may have answered; its end is forward's to decide
-			e = 0
-		} else {
-			c.server.errno = 0
-		}
+		c.server.errno = 0
 		if !l.dialled(c, e) {
 			l.connect(c, l.now())
 		}

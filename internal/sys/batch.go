@@ -81,7 +81,7 @@ type ringOffsets struct {
 // ringRestriction is the kernel's io_uring_restriction.
 type ringRestriction struct {
 	kind uint16
-	op   uint8
+	what uint8 // is allowed
 	_    [13]byte
 }
 
@@ -91,6 +91,7 @@ const (
 	opConnect = 16
 	opSend    = 26
 
+	linked    = 1 << 2      // the next one is not begun before this one has succeeded
 	cancelAll = 1<<0 | 1<<2 // whatever is under way, Linux 5.19
 
 	setupDisabled  = 1 << 6 // until it has its restrictions
@@ -100,6 +101,7 @@ const (
 	registerRestrictions = 11
 	registerEnable       = 12
 	restrictOp           = 1
+	restrictFlags        = 2
 
 	enterGetEvents = 1
 
@@ -125,7 +127,7 @@ func OpenBatch(messages, bytes int) (b *Batch, err error) {
 	if p.features&featSingleMmap == 0 || int(p.sqEntries) != messages {
 		return b, fmt.Errorf("io_uring_setup: %w", syscall.EINVAL)
 	}
-	only := [...]ringRestriction{{kind: restrictOp, op: opConnect}, {kind: restrictOp, op: opSend}, {kind: restrictOp, op: opCancel}}
+	only := [...]ringRestriction{{kind: restrictOp, what: opConnect}, {kind: restrictOp, what: opSend}, {kind: restrictOp, what: opCancel}, {kind: restrictFlags, what: linked}}
 	if err = b.register(registerRestrictions, unsafe.Pointer(&only), len(only)); err != nil {
 		return b, err
 	}
@@ -179,7 +181,7 @@ func (b *Batch) Len() int { return b.n }
 func (b *Batch) Room() []byte { return b.memory[b.used:] }
 
 // AddConnect puts the connect of a new socket on the list; its address takes AddressRoom of Room. What becomes of it is told in ConnectIP's words, but for a server that has answered before Submit returns: then it
-// stands. The socket's first message may follow at once, and is told EAGAIN if the server has not answered by then. If it is told that the server refused, that one is asked again, in vain.
+// stands. The socket's first message may follow at once: it is sent once the connect stands, and else told EAGAIN.
 func (b *Batch) AddConnect(fd int, to netip.AddrPort) {
 	b.results[b.n] = Sent{}
 	n := (*sockaddr)(unsafe.Pointer(&b.memory[b.used])).putIP(to)
@@ -191,6 +193,11 @@ const AddressRoom = (unix.SizeofSockaddrAny + cacheLine - 1) &^ (cacheLine - 1)
 
 // Add puts the first n bytes of Room, at least one, on the list, for a socket. There must not be a message for the same one already, which it might overtake.
 func (b *Batch) Add(fd, n int) {
+	if b.n > 0 {
+		if before := b.entry(b.n - 1); before.op == opConnect && before.fd == int32(fd) {
+			before.flags = linked
+		}
+	}
 	b.results[b.n] = Sent{Message: b.memory[b.used : b.used+n : b.used+n]}
 	b.enlist(submission{op: opSend, fd: int32(fd), length: uint32(n), opFlags: unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL}, n)
 }
@@ -277,9 +284,13 @@ func (b *Batch) collect(sent []Sent) (n int) {
 			continue
 		}
 		s := &sent[c.word]
-		s.N, s.Errno = int(max(c.res, 0)), syscall.Errno(max(-c.res, 0))
-		if s.Errno == unix.ECANCELED { // a connect that was cut
+		switch e := syscall.Errno(max(-c.res, 0)); {
+		case e != unix.ECANCELED:
+			s.N, s.Errno = int(max(c.res, 0)), e
+		case s.Message == nil: // a connect that was cut
 			s.Errno = unix.EINPROGRESS
+		default: // the message behind one, or behind one that failed
+			s.Errno = unix.EAGAIN
 		}
 		n++
 	}
