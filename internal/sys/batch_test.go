@@ -164,7 +164,7 @@ func TestBatchThatIsRefusedIsSent(t *testing.T) {
 	}
 }
 
-// listener is a TCP listener with room for so many that wait, and its address.
+// batchListener is a TCP listener with room for so many that wait, and its address.
 func batchListener(t *testing.T, at string, backlog int) (fd *FD, addr netip.AddrPort) {
 	t.Helper()
 	fds, err := ListenTCP(netip.MustParseAddrPort(at), false, 1, backlog, Tuning{})
@@ -174,21 +174,6 @@ func batchListener(t *testing.T, at string, backlog int) (fd *FD, addr netip.Add
 	t.Cleanup(func() { fds[0].Close() })
 	addr, _ = LocalAddr(fds[0].Int())
 	return fds[0], addr
-}
-
-// newSocket is a socket that has not been connected.
-func newSocket(t *testing.T, to netip.AddrPort) int {
-	t.Helper()
-	family := Inet
-	if to.Addr().Is6() {
-		family = Inet6
-	}
-	fd, e := Socket(family)
-	if e != 0 {
-		t.Fatal(e)
-	}
-	t.Cleanup(func() { Close(fd) })
-	return fd
 }
 
 // A connect to a server of this machine stands when Submit returns, and its first message is there; so it is where the kernel refuses the list, but that nobody knows yet that it stands.
@@ -203,7 +188,7 @@ func TestBatchConnects(t *testing.T) {
 					b.ring = Own(-1)
 				}
 				for i := range n {
-					fd := newSocket(t, to)
+					fd := socket(t, to).Int()
 					if b.AddConnect(fd, to); i%2 == 1 {
 						b.put(fd, fmt.Appendf(nil, "hello %d", i))
 					}
@@ -242,11 +227,11 @@ func TestBatchWaitsForNoServer(t *testing.T) {
 	b := openBatch(t, 16, 1<<20)
 	var waits int
 	for range 4 { // until nobody else gets in
-		waits = newSocket(t, to)
+		waits = socket(t, to).Int()
 		ConnectIP(waits, to)
 	}
 	for round := range 3 {
-		late, other := newSocket(t, to), newSocket(t, well)
+		late, other := socket(t, to).Int(), socket(t, well).Int()
 		b.AddConnect(late, to)
 		b.put(late, []byte("too early"))
 		b.AddConnect(other, well)
@@ -293,7 +278,7 @@ func TestBatchTellsWhyAConnectFails(t *testing.T) {
 	} {
 		for _, greets := range []bool{false, true} {
 			b := openBatch(t, 4, 1<<20)
-			fd := newSocket(t, netip.MustParseAddrPort("127.0.0.1:1"))
+			fd := socket(t, netip.MustParseAddrPort("127.0.0.1:1")).Int()
 			if b.AddConnect(fd, test.to); greets {
 				b.put(fd, []byte("hello"))
 			}
