@@ -110,7 +110,7 @@ const (
 )
 
 // OpenBatch makes room for so many messages, a power of two, and so many bytes of them. The kernel may have no io_uring (ENOSYS), an old one (EINVAL), or keep it from us (EPERM).
-// What is opened can connect and send, and nothing else, in whosever hands it falls: system call filters do not see what goes through it.
+// What is opened can connect, send and cancel what it was asked for, and nothing else, in whosever hands it falls: system call filters do not see what goes through it.
 func OpenBatch(messages, bytes int) (b *Batch, err error) {
 	p := ringParams{flags: setupDisabled | setupSubmitAll}
 	fd, _, e := syscall.RawSyscall(unix.SYS_IO_URING_SETUP, uintptr(messages), uintptr(unsafe.Pointer(&p)), 0)
@@ -155,7 +155,9 @@ func OpenBatch(messages, bytes int) (b *Batch, err error) {
 	}
 	b.results = make([]Sent, messages)
 	b.cutErrno = unix.ENOSYS
-	if b.cut(); b.collect(nil) == 0 && b.cutErrno != 0 && b.cutErrno != unix.ENOENT { // there was nothing to cut
+	b.cut()
+	b.collect(nil)
+	if b.cutErrno != 0 && b.cutErrno != unix.ENOENT { // there was nothing to cut
 		return b, fmt.Errorf("cancel in an io_uring: %w", b.cutErrno)
 	}
 	return b, nil
