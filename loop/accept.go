@@ -157,6 +157,7 @@ func (l *Loop) rest(e syscall.Errno) {
 	ln.paused, ln.rested = true, min(max(2*ln.rested, acceptPause), acceptPauseMost)
 	ln.until = l.present() + ticks(ln.rested)
 	l.deafen()
+	l.closeParked(len(l.lot.sockets)) // descriptors may be what it is that lacks
 	l.ledger.Add(account.AcceptPauses, 1)
 	if l.complaints.allow(l.now()) {
 		l.log.Warn("accepting pauses", "error", e, "connections", l.live, "remedy", remedy(e))

@@ -139,7 +139,9 @@ func (l *Loop) close(c *conn, why account.Cause) {
 		l.dequeue(c)
 	}
 	l.cancelTimer(c)
-	l.drop(&c.server)
+	if !l.park(c) {
+		l.drop(&c.server)
+	}
 	if c.chosen != nil {
 		if c.state == connecting || c.idler {
 			l.balancer.Abandoned(c.chosen)

@@ -76,6 +76,7 @@ type watching uint8
 
 const (
 	unwatched watching = iota
+	enrolled           // by a serial of before: the socket was parked
 	watchingReads
 	watchingBoth
 )
@@ -165,6 +166,8 @@ type conn struct {
 	listed bool   // on the loop's ready list: not to be reused before it has come off
 	idler  bool   // has no client
 	tuned  bool   // the server's socket has its options
+	plain  bool   // it has none from openServer, but for its congestion control
+	parted bool   // it was sent our FIN
 
 	dialling bool // its connect is in the outbox, or has been made and it has not gone on yet: not to be reused either
 

@@ -125,6 +125,9 @@ func (l *Loop) unserved(c *conn) account.Cause {
 
 // openServer makes the socket for a connection to the chosen server.
 func (l *Loop) openServer(c *conn) syscall.Errno {
+	if l.unpark(c) {
+		return 0
+	}
 	to := &c.chosen.Addr
 	fd, e := sys.Socket(family(to))
 	if (e == syscall.EMFILE || e == syscall.ENFILE) && l.lendSpare(e) {
@@ -137,6 +140,7 @@ func (l *Loop) openServer(c *conn) syscall.Errno {
 	l.enter(&c.server)
 	c.tuned = to.Path != ""
 	if to.Path == "" {
+		c.plain = l.natural()
 		if name := l.cfg.congestion(to.IP.Addr()); name != "" {
 			if e := sys.SetCongestion(fd, name); e != 0 && l.complaints.allow(l.now()) { // it goes without
 				l.log.Warn("congestion control", "name", name, "server", c.chosen.Name, "error", e)

@@ -48,7 +48,7 @@ func (l *Loop) carry(c *conn) {
 		l.settle(c)
 		return
 	}
-	if c.client.watching == unwatched && !l.hold(c, &c.client, false) || c.server.watching == unwatched && !l.hold(c, &c.server, false) {
+	if c.client.watching == unwatched && !l.hold(c, &c.client, false) || c.server.watching <= enrolled && !l.hold(c, &c.server, false) {
 		return
 	}
 	carried := c.up.bytes + c.down.bytes
@@ -331,6 +331,7 @@ func (l *Loop) finish(c *conn, h *half, dst *end) {
 			l.abort(c, dst)
 			return
 		}
+		c.parted = c.parted || dst == &c.server
 	}
 	l.halve(c)
 }

@@ -40,6 +40,9 @@ type Config struct {
 	// Shortcuts leaves out system calls whose effect a connection can do without: see greet, tune, receive, push.
 	Shortcuts bool
 
+	// ReuseSockets connects sockets to servers again that another connection is done with, if Shortcuts has left them without options: see lot.
+	ReuseSockets bool
+
 	// SendBatch has the raw poller's loops make a turn's connects and sends in one call, where the kernel lets them: see outbox.
 	SendBatch bool
 

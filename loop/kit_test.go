@@ -69,7 +69,7 @@ func prepare(t *testing.T, poller string, servers []string) (cfg Config, plan *b
 	}
 	cfg = Config{
 		Endpoint: Endpoint{IP: netip.MustParseAddrPort("127.0.0.1:0")}, Backlog: 500, AcceptBatch: 100, MaxConns: 1000, Loops: 2, Poller: poller,
-		Tuning: sys.Tuning{NoDelay: true}, Shortcuts: true, SendBatch: true, TarpitTime: time.Minute, PipeSize: 256 << 10, Pipes: 16, Log: slog.New(slog.DiscardHandler),
+		Tuning: sys.Tuning{NoDelay: true}, Shortcuts: true, SendBatch: true, ReuseSockets: true, TarpitTime: time.Minute, PipeSize: 256 << 10, Pipes: 16, Log: slog.New(slog.DiscardHandler),
 	}
 	return cfg, plan, slots, table
 }

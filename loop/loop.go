@@ -54,6 +54,7 @@ type Loop struct {
 	free       *conn // closed connections for reuse, linked by next
 	tails      []*tail
 	distant    distant
+	lot        lot
 	searches   []*search
 	queue      queue          // who waits for a server
 	closes     account.Closes // the last abnormal endings
@@ -164,7 +165,9 @@ func (l *Loop) handle(fd int, serial uint16, events uint32) {
 	case l.timerfd.Int():
 		l.tick()
 	default:
-		l.ledger.Add(account.Stale, 1)
+		if !l.lot.holds(fd) {
+			l.ledger.Add(account.Stale, 1)
+		}
 	}
 }
 
@@ -257,6 +260,7 @@ func (l *Loop) now() int64 { return l.cfg.epoch.UnixNano() + int64(time.Since(l.
 
 // release puts away what the loop owns. Its connections are closed already, or never were.
 func (l *Loop) release() {
+	l.closeParked(len(l.lot.sockets))
 	l.pipes.Close()
 	l.listener.fd.Close()
 	l.timerfd.Close()

@@ -159,6 +159,7 @@ func (l *Loop) tick() {
 		l.unpause()
 	}
 	l.unpace()
+	l.prune()
 	l.keepIdlers()
 	l.look(expiryBudget) // for what nobody tells: a server is well again, a connect has failed
 	l.keepTime()

@@ -22,14 +22,15 @@ var commands = []struct{ name, text string }{
 
 // choices are the words among which a flag's value is one. What stands for a value of another kind says what it is: a FILE, a DIR, a user's NAME.
 var choices = map[string]string{
-	"client-limit": "reject tarpit abuse",
-	"splice":       "auto always never",
-	"steer":        "off cpu client",
-	"send-batch":   "on off",
-	"shortcuts":    "on off",
-	"poller":       "raw gnet",
-	"check":        "tcp http:/ off",
-	"cpus":         "auto",
+	"client-limit":  "reject tarpit abuse",
+	"splice":        "auto always never",
+	"steer":         "off cpu client",
+	"send-batch":    "on off",
+	"shortcuts":     "on off",
+	"reuse-sockets": "on off",
+	"poller":        "raw gnet",
+	"check":         "tcp http:/ off",
+	"cpus":          "auto",
 }
 
 // Completion writes the completions of a shell: every flag, the words that some take, the commands. They come from the definitions of the flags, like the usage text.

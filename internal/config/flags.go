@@ -90,6 +90,7 @@ func define(o *Options, version *bool) []section {
 	add(loops, "cpus", "", "LIST", &o.CPUs, "", cpus, "pin the loops to these CPUs, as in 0-3,8, or auto for all allowed")
 	add(loops, "steer", "", "HOW", &o.Steer, "off", oneOf("off", "cpu", "client"), "give a connection to the loop on the CPU its packet came to (cpu), or to the same one for one client address (client); off leaves it to the kernel")
 	add(loops, "send-batch", "", "on|off", &o.SendBatch, "on", oneOf("on", "off"), "make a turn's connects and sends in one system call (io_uring; raw poller)")
+	add(loops, "reuse-sockets", "", "on|off", &o.ReuseSockets, "off", oneOf("on", "off"), "connect the sockets to servers again that short connections are done with")
 	add(loops, "shortcuts", "", "on|off", &o.Shortcuts, "on", oneOf("on", "off"), "leave out system calls that a connection can do without")
 	add(loops, "poller", "", "WHICH", &o.Poller, "raw", oneOf("raw", "gnet"), "how a loop waits: raw (our own) or gnet (the library's)")
 

@@ -62,12 +62,13 @@ type Options struct {
 	Pipes    int    // of the whole process
 
 	// loops
-	Loops     int    // 0 = one for each CPU allowed to the process
-	CPUs      string // "" = no pinning, "auto", or a list whose form has been checked: see ParseCPUs
-	Steer     string // "off", "cpu" or "client"
-	Shortcuts string // "on" or "off"
-	SendBatch string // "on" or "off"
-	Poller    string // "raw" or "gnet"
+	Loops        int    // 0 = one for each CPU allowed to the process
+	CPUs         string // "" = no pinning, "auto", or a list whose form has been checked: see ParseCPUs
+	Steer        string // "off", "cpu" or "client"
+	Shortcuts    string // "on" or "off"
+	SendBatch    string // "on" or "off"
+	ReuseSockets string // "on" or "off"
+	Poller       string // "raw" or "gnet"
 
 	// health checks
 	Check         string // "tcp", "http:/path" or "off"

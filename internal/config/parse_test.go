@@ -34,7 +34,7 @@ func defaults() Options {
 		HalfClosedTimeout: 300 * time.Second, StallTimeout: 120 * time.Second, QueueTimeout: 10 * time.Second, OnNoServer: "accept",
 		ClientRate: "0", ClientLimit: "reject", ClientExempt: -1, TarpitTime: 30 * time.Second,
 		Splice: "auto", PipeSize: 512 << 10, Pipes: 128,
-		Steer: "off", Congestion: "auto", Shortcuts: "on", SendBatch: "on", Poller: "raw", LogFormat: "pen",
+		Steer: "off", Congestion: "auto", Shortcuts: "on", SendBatch: "on", ReuseSockets: "off", Poller: "raw", LogFormat: "pen",
 		Check: "tcp", CheckInterval: 2 * time.Second, CheckTimeout: time.Second, Rise: 2, Fall: 3,
 		Seccomp: "off", Landlock: "off", Caps: "drop", Drain: 10 * time.Second,
 	}
@@ -175,6 +175,7 @@ func TestFlags(t *testing.T) {
 		{"--steer client", func(o *Options) { o.Steer = "client" }},
 		{"--shortcuts off", func(o *Options) { o.Shortcuts = "off" }},
 		{"--send-batch off", func(o *Options) { o.SendBatch = "off" }},
+		{"--reuse-sockets on", func(o *Options) { o.ReuseSockets = "on" }},
 		{"--congestion reno", func(o *Options) { o.Congestion = "reno" }},
 		{"--poller gnet", func(o *Options) { o.Poller = "gnet" }},
 		{"--check off", func(o *Options) { o.Check = "off" }},
@@ -216,7 +217,7 @@ func TestEveryFlagIsTested(t *testing.T) {
 	untouched := defaults()
 	changed := parse(t, "-rWshfdHXa -B 10.0.0.9 -C 1 -F f -O pid -l l --log-format json -w w --web 81 --web-token t --control-files /c --geoip g --prio --least-conn --pen-hash -e 10.0.0.9 -b 1 -c 1 -T 1 --track-prefix 1/1 -x 1 -t 1 --idle-timeout 1 --first-byte-timeout 1 --half-closed-timeout 1 --stall-timeout 1 --lifetime 1 --accept-rate 1:2 --queue 1 --queue-timeout 1 --on-no-server reset -q 60 -m 1 --nagle --keepalive 1 --user-timeout 1"+
 		" --client-conns 1 --client-rate 1/s --client-limit abuse --client-exempt 0 --tarpit-time 1 --tarpit-max 1"+
-		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --send-batch off --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --seccomp log --landlock on --caps keep --drain 1 8080 10.0.0.1")
+		" --splice never --pipe-size 4k --pipes 1 --loops 1 --cpus 1 --steer cpu --poller gnet --shortcuts off --send-batch off --reuse-sockets on --congestion reno --check off --check-interval 1 --check-timeout 2 --rise 1 --fall 1 -p p -u u -j j --seccomp log --landlock on --caps keep --drain 1 8080 10.0.0.1")
 	was, is := reflect.ValueOf(untouched), reflect.ValueOf(*changed)
 	for i := range was.NumField() {
 		switch name := was.Type().Field(i).Name; name {

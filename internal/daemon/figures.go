@@ -61,7 +61,7 @@ func (o outlook) Settings() []web.Group {
 		}},
 		{Title: "Loops and bytes", Settings: []web.Setting{
 			{Name: "loops", Value: strconv.Itoa(d.budget.Loops)}, {Name: "cpus", Value: orNone(opt.CPUs)}, {Name: "steer", Value: opt.Steer}, {Name: "poller", Value: opt.Poller},
-			{Name: "send-batch", Value: opt.SendBatch}, {Name: "shortcuts", Value: opt.Shortcuts}, {Name: "splice", Value: opt.Splice}, {Name: "pipe-size", Value: strconv.Itoa(opt.PipeSize)}, {Name: "pipes", Value: strconv.Itoa(d.budget.Pipes)},
+			{Name: "send-batch", Value: opt.SendBatch}, {Name: "shortcuts", Value: opt.Shortcuts}, {Name: "reuse-sockets", Value: opt.ReuseSockets}, {Name: "splice", Value: opt.Splice}, {Name: "pipe-size", Value: strconv.Itoa(opt.PipeSize)}, {Name: "pipes", Value: strconv.Itoa(d.budget.Pipes)},
 		}},
 		{Title: "Health checks", Settings: []web.Setting{
 			{Name: "check", Value: opt.Check}, {Name: "check-interval", Value: seconds(opt.CheckInterval)}, {Name: "check-timeout", Value: seconds(opt.CheckTimeout)},

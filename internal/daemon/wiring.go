@@ -63,7 +63,7 @@ func (d *Daemon) loops() (loop.Config, error) {
 		return loop.Config{}, err
 	}
 	return loop.Config{
-		Congestion: everywhere, LoopbackCongestion: loopback, Shortcuts: o.Shortcuts == "on", SendBatch: o.SendBatch == "on",
+		Congestion: everywhere, LoopbackCongestion: loopback, Shortcuts: o.Shortcuts == "on", SendBatch: o.SendBatch == "on", ReuseSockets: o.ReuseSockets == "on",
 		Backlog: o.Backlog, AcceptBatch: o.AcceptBatch, Loops: n, CPUs: pinned, Steer: steer, Poller: o.Poller,
 		TarpitTime: o.TarpitTime, TarpitMost: o.TarpitMax,
 		Splice: mode, PipeSize: o.PipeSize, Pipes: d.budget.Pipes, Log: d.log,

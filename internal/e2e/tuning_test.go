@@ -13,7 +13,7 @@ func TestTuningFlagsServe(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
 		_, servers := serveNamed(t, 3)
 		for _, flags := range []string{
-			"--loops 1", "--loops 3", "--send-batch off", "--cpus auto", "--steer cpu", "--steer client", "--loops 3 --steer client", "--nagle", "--keepalive 0 --user-timeout 0",
+			"--loops 1", "--loops 3", "--send-batch off", "--reuse-sockets on", "--cpus auto", "--steer cpu", "--steer client", "--loops 3 --steer client", "--nagle", "--keepalive 0 --user-timeout 0",
 			"-m 1", "-q 1", "-m 0", "--pipes 1 --splice always", "--pipe-size 4k --splice always", "-c 1", "-d -d",
 		} {
 			t.Run(flags, func(t *testing.T) {

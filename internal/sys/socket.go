@@ -73,6 +73,13 @@ func connectRaw(fd int, sa *sockaddr, n uint32) syscall.Errno {
 	}
 }
 
+// Disconnect makes a TCP socket unconnected, so that it can be connected anew: connect(2), to an address of no family. What has not been acknowledged by the peer, and what has not been read, is lost. The
+// options stay, the local address and port do not, unless they were bound.
+func Disconnect(fd int) syscall.Errno {
+	sa := sockaddr{}
+	return connectRaw(fd, &sa, uint32(unsafe.Sizeof(sa))) // AF_UNSPEC is 0
+}
+
 func bindRaw(fd int, sa *sockaddr, n uint32) syscall.Errno {
 	_, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(n))
 	return e

@@ -339,3 +339,43 @@ func TestBindSourceLeavesThePortToTheConnect(t *testing.T) {
 		}
 	}
 }
+
+// A socket whose connection is over on both sides can be connected again, to somewhere else, and keeps its options.
+func TestDisconnect(t *testing.T) {
+	for _, any := range []netip.AddrPort{anyPort4, anyPort6} {
+		var client *FD
+		for round := range 3 {
+			fds, addr := listen(t, any, false, 1, 8, Tuning{})
+			if round == 0 {
+				client = socket(t, addr)
+				if e := setsockoptInt(client.Int(), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); e != 0 {
+					t.Fatal(e)
+				}
+			}
+			if e := ConnectIP(client.Int(), addr); e != syscall.EINPROGRESS {
+				t.Fatalf("connect, round %d: %v", round, e)
+			}
+			server, _ := accept(t, fds[0].Int())
+			shows(t, client.Int(), Out, patience)
+			if e := ShutWrite(client.Int()); e != 0 {
+				t.Fatal(e)
+			}
+			server.Close()
+			if n, e := recv(t, client.Int(), make([]byte, 1)); n != 0 || e != 0 {
+				t.Fatalf("the end is read as %d, %v", n, e)
+			}
+			if n, e := Unsent(client.Int()); n != 0 || e != 0 {
+				t.Errorf("%d bytes are unsent, %v", n, e)
+			}
+			if e := Disconnect(client.Int()); e != 0 {
+				t.Errorf("disconnect: %v", e)
+			}
+			if getInt(t, client.Int(), unix.IPPROTO_TCP, unix.TCP_NODELAY) != 1 || PendingError(client.Int()) != 0 {
+				t.Error("an option is gone, or an error has come")
+			}
+		}
+	}
+	if e := Disconnect(-1); e != syscall.EBADF {
+		t.Errorf("of no socket: %v", e)
+	}
+}
