@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"pen/internal/account"
 	"pen/internal/balance"
 	"pen/internal/sys"
@@ -50,14 +48,14 @@ func (h *hand) short(f *farm, size int, serverFirst bool) {
 	}
 }
 
-// tcpState is a socket's, of tcp_states.h.
-func tcpState(t *testing.T, fd int) uint8 {
+// tcpState is a socket's, of tcp_states.h: the first byte of struct tcp_info.
+func tcpState(t *testing.T, fd int32) int {
 	t.Helper()
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	state, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return info.State
+	return state & 0xff
 }
 
 const tcpClose = 7
@@ -80,7 +78,7 @@ func TestSocketsAreUsedAgain(t *testing.T) {
 					} else if fd != parked {
 						t.Fatalf("descriptor %d is parked, it was %d", fd, parked)
 					}
-					if s := tcpState(t, int(parked)); s != tcpClose {
+					if s := tcpState(t, parked); s != tcpClose {
 						t.Errorf("the parked socket is in state %d", s)
 					}
 				}
@@ -103,7 +101,7 @@ func TestSocketsAreUsedAgain(t *testing.T) {
 }
 
 func isSocket(fd int32) bool {
-	_, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TYPE)
+	_, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_TYPE)
 	return err == nil
 }
 
@@ -224,8 +222,8 @@ func TestWhatIsOnItsWayIsNotDestroyed(t *testing.T) {
 	server.send([]byte("answer"))
 	server.shut()
 	h.calm()
-	drop := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}} // takes 0 bytes of every packet
-	if err := unix.SetsockoptSockFprog(int(*server), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &drop[0]}); err != nil {
+	drop := []syscall.SockFilter{{Code: syscall.BPF_RET | syscall.BPF_K}} // takes 0 bytes of every packet
+	if err := syscall.AttachLsf(int(*server), drop); err != nil {
 		t.Fatal(err)
 	}
 	if got, e := client.recv(); string(got) != "answer" || e != 0 {
@@ -236,7 +234,7 @@ func TestWhatIsOnItsWayIsNotDestroyed(t *testing.T) {
 	if len(h.lot.sockets) != 0 {
 		t.Error("its socket is parked")
 	}
-	if err := unix.SetsockoptInt(int(*server), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil {
+	if err := syscall.DetachLsf(int(*server)); err != nil {
 		t.Fatal(err)
 	}
 	deadline := time.Now().Add(patience)
@@ -301,11 +299,11 @@ func TestAParkedSocketThatIsNoGood(t *testing.T) {
 	h := newHand(t, []string{f.addr}, nil)
 	h.stopClock()
 	h.short(f, 10, false)
-	if err := unix.Dup3(h.bellFD(), int(h.lot.sockets[0].fd), unix.O_CLOEXEC); err != nil {
+	if err := syscall.Dup3(h.bellFD(), int(h.lot.sockets[0].fd), syscall.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
 	h.short(f, 10, false)
-	if len(h.lot.sockets) != 1 || tcpState(t, int(h.lot.sockets[0].fd)) != tcpClose {
+	if len(h.lot.sockets) != 1 || tcpState(t, h.lot.sockets[0].fd) != tcpClose {
 		t.Error("the new one is not parked")
 	}
 }
