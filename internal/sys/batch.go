@@ -182,7 +182,7 @@ func (b *Batch) Len() int { return b.n }
 // Room is the memory that is left, where the next message may be put before Add.
 func (b *Batch) Room() []byte { return b.memory[b.used:] }
 
-// AddConnect puts the connect of a new socket on the list; its address takes AddressRoom of Room. What becomes of it is told in ConnectIP's words, but for a server that has answered before Submit returns: then it
+// AddConnect puts the connect of a socket, new or made so by Disconnect, on the list; its address takes AddressRoom of Room. What becomes of it is told in ConnectIP's words, but for a server that has answered before Submit returns: then it
 // stands. The socket's first message may follow at once: it is sent once the connect stands, and else told EAGAIN.
 func (b *Batch) AddConnect(fd int, to netip.AddrPort) {
 	b.results[b.n] = Sent{}
